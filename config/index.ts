@@ -1,0 +1,81 @@
+/** The only reader of the environment. Everything else is given values. */
+import { readFileSync } from "node:fs";
+import { schema, secrets, type Config, type SettingName } from "./schema.ts";
+
+export type { Config } from "./schema.ts";
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Says everything that is wrong with the settings at once, a line each. */
+export class ConfigError extends Error {
+  constructor(problems: readonly string[]) {
+    super(
+      ["The settings are not valid:", ...problems.map((problem) => `  ${problem}`), "See the table of settings in README.md."].join("\n"),
+    );
+    this.name = "ConfigError";
+  }
+}
+
+/** Reads, validates and freezes. Throws ConfigError with every problem; the value of a secret is never among the words. */
+export function readConfig(environment: Environment): Config {
+  const problems: string[] = [];
+  const given = withSecretFiles(withoutEmpty(environment), problems);
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    problems.push(...parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}${shown(issue.path[0], given)}`));
+  } else {
+    problems.push(...contradictions(parsed.data));
+  }
+  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
+  return Object.freeze(parsed.data);
+}
+
+let current: Config | undefined;
+
+/** The settings of this process. The first call reads the environment; `overrides` come from a launcher that made the values itself. */
+export function loadConfig(overrides: Environment = {}): Config {
+  current = Object.keys(overrides).length > 0 || !current ? readConfig({ ...process.env, ...overrides }) : current;
+  return current;
+}
+
+/** The environment for a child process: the parent's own, with these settings. */
+export function childEnvironment(overrides: Environment): Record<string, string> {
+  const all = Object.entries({ ...process.env, ...overrides });
+  return Object.fromEntries(all.filter((entry): entry is [string, string] => entry[1] !== undefined));
+}
+
+/** An empty value is as good as none: `PORT=` in a compose file means the default. */
+function withoutEmpty(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== undefined && value !== ""));
+}
+
+function withSecretFiles(environment: Environment, problems: string[]): Environment {
+  const fromFiles = secrets.flatMap((name) => {
+    const path = environment[`${name}_FILE`];
+    if (path === undefined) return [];
+    if (environment[name] !== undefined) problems.push(`${name}: set either ${name} or ${name}_FILE, not both`);
+    try {
+      return [[name, readFileSync(path, "utf8").replace(/\r?\n$/, "")] as const];
+    } catch (error) {
+      problems.push(`${name}_FILE: cannot be read (${(error as NodeJS.ErrnoException).code ?? "unknown"})`);
+      return [];
+    }
+  });
+  return { ...environment, ...Object.fromEntries(fromFiles) };
+}
+
+const loopback = /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/;
+
+function contradictions(config: Config): string[] {
+  const problems: string[] = [];
+  if (!loopback.test(config.HOST) && !config.ALLOW_ANONYMOUS) {
+    problems.push(
+      `HOST: ${config.HOST} is reachable by others, and nobody has to sign in; keep 127.0.0.1, or set ALLOW_ANONYMOUS=true if that is what you want`,
+    );
+  }
+  return problems;
+}
+
+function shown(name: PropertyKey | undefined, given: Environment): string {
+  if (typeof name !== "string" || secrets.includes(name as SettingName) || given[name] === undefined) return "";
+  return ` (is ${JSON.stringify(given[name])})`;
+}

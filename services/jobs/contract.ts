@@ -1,0 +1,91 @@
+/** Work that must happen. A job is a row; a worker holds it by a lease that it renews, and proves it by a fence that grows with each claim. */
+import { z } from "zod";
+import { jobRef, sha256, uuid } from "../kernel/schemas.ts";
+import { action, contract, event, returns } from "../kernel/rpc.ts";
+
+/** What each kind of job carries. Small (below 64 KiB): jobs travel over NATS. */
+export const jobPayloads = {
+  /** Look at the source and plan its conversion. */
+  "video.inspect": z.strictObject({ blob: sha256, size: z.int().positive(), filename: z.string() }),
+  /** Encode one span of the source into every rendition; the payload is the transcoder's own task. */
+  "video.span": z.looseObject({}),
+  /** Encode the sound, whole. */
+  "video.audio": z.looseObject({}),
+  /** Take the thumbnail. */
+  "video.picture": z.looseObject({}),
+  /** Bring a copy of a chunk to a disk that should have it and has not. */
+  "chunk.repair": z.strictObject({ chunk: sha256, size: z.int().positive(), disk: uuid }),
+} as const;
+export type JobKind = keyof typeof jobPayloads;
+export const jobKind = z.enum(Object.keys(jobPayloads) as [JobKind, ...JobKind[]]);
+
+export interface Job {
+  /** bigint, so a string. */
+  readonly id: string;
+  readonly kind: JobKind;
+  readonly videoId: string | null;
+  /** Counts this attempt: 1 on the first. Above `maxAttempts` the job is not to be tried but given up. */
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly fence: string;
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+/** Why work failed: `type` from the error table, `message` for a person, `log` the tool's last words (never shown to viewers). */
+export const workFailure = z.strictObject({
+  type: z.string().max(64),
+  message: z.string().max(2000),
+  log: z.string().max(4000).optional(),
+});
+export type WorkFailure = z.infer<typeof workFailure>;
+
+/** queued → running → done | failed | cancelled; running → queued when released, failed with attempts left, or its lease ran out. */
+export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
+
+export interface QueueDepth {
+  readonly kind: JobKind;
+  readonly queued: number;
+  readonly running: number;
+  readonly failed: number;
+  /** Age of the oldest queued job, s. */
+  readonly oldestS: number;
+}
+
+export const jobs = contract("jobs", {
+  /** Takes the most urgent job of one kind, if there is one. Not idempotent: a lost answer costs one lease. */
+  claim: action({
+    params: z.strictObject({ kind: jobKind, worker: z.string().min(1).max(200), leaseMs: z.int().min(1000).max(60_000) }),
+    returns: returns<Job | null>(),
+    scope: "cluster",
+    idempotent: false,
+    timeoutMs: 5000,
+  }),
+  /** Renews the leases of all held jobs at once; answers the ids of those that are still held. `progress` is 0–1. */
+  beat: action({
+    params: z.strictObject({
+      leaseMs: z.int().min(1000).max(60_000),
+      held: z.array(z.strictObject({ ...jobRef.shape, progress: z.number().min(0).max(1) })).max(256),
+    }),
+    returns: returns<readonly string[]>(),
+    scope: "cluster",
+    idempotent: true,
+    timeoutMs: 2000,
+  }),
+  /** The work is done. JOB_LOST when the job was taken from this worker. */
+  complete: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: false }),
+  /** The work failed: queued again with backoff, or failed for good. JOB_LOST as above. */
+  fail: action({
+    params: z.strictObject({ job: jobRef, failure: workFailure, final: z.boolean() }),
+    returns: returns<JobState>(),
+    scope: "cluster",
+    idempotent: false,
+  }),
+  /** Gives a job back untouched, so that another worker takes it at once: costs no attempt. */
+  release: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: true }),
+  depth: action({ params: z.strictObject({}), returns: returns<readonly QueueDepth[]>(), scope: "cluster", idempotent: true }),
+});
+
+/** Jobs of these kinds were enqueued. Only quickens: workers poll as well. */
+export const jobsWaiting = event<{ kinds: readonly JobKind[] }>("jobs.waiting");
+/** The running jobs of a video are no longer wanted. Only quickens: the next beat says the same. */
+export const jobsCancelled = event<{ videoId: string }>("jobs.cancelled");
