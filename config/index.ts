@@ -1,6 +1,6 @@
 /** The only reader of the environment. Everything else is given values. */
 import { readFileSync } from "node:fs";
-import { schema, secrets, type Config, type SettingName } from "./schema.ts";
+import { secrets, settings, type Config, type SettingName } from "./schema.ts";
 
 export type { Config } from "./schema.ts";
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,21 +19,30 @@ export class ConfigError extends Error {
 export function readConfig(environment: Environment): Config {
   const problems: string[] = [];
   const given = withSecretFiles(withoutEmpty(environment), problems);
-  const parsed = schema.safeParse(given);
-  if (!parsed.success) {
-    problems.push(...parsed.error.issues.map((issue) => `${issue.path.join(".")}: ${issue.message}${shown(issue.path[0], given)}`));
-  } else {
-    problems.push(...contradictions(parsed.data));
-  }
-  if (problems.length > 0 || !parsed.success) throw new ConfigError(problems);
-  return Object.freeze(parsed.data);
+  const values = Object.entries(settings).map(([name, setting]) => {
+    const { data, error } = setting.safeParse(given[name]);
+    problems.push(...(error?.issues ?? []).map((issue) => `${name}: ${issue.message}${shown(name, given)}`));
+    return [name, data] as const;
+  });
+  const config = Object.freeze(Object.fromEntries(values)) as Config;
+  problems.push(...contradictions(config));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
 }
 
 let current: Config | undefined;
+let made: Environment = {};
+let preferred: Environment = {};
 
-/** The settings of this process. The first call reads the environment; `overrides` come from a launcher that made the values itself. */
-export function loadConfig(overrides: Environment = {}): Config {
-  current = Object.keys(overrides).length > 0 || !current ? readConfig({ ...process.env, ...overrides }) : current;
+/**
+ * The settings of this process. The first call reads the environment; `overrides` are values that a launcher made itself, and stay;
+ * `defaults` are what it prefers where the environment says nothing.
+ */
+export function loadConfig(overrides: Environment = {}, defaults: Environment = {}): Config {
+  if (current && Object.keys({ ...overrides, ...defaults }).length === 0) return current;
+  made = { ...made, ...overrides };
+  preferred = { ...preferred, ...defaults };
+  current = readConfig({ ...preferred, ...withoutEmpty(process.env), ...made });
   return current;
 }
 
@@ -75,7 +84,7 @@ function contradictions(config: Config): string[] {
   return problems;
 }
 
-function shown(name: PropertyKey | undefined, given: Environment): string {
-  if (typeof name !== "string" || secrets.includes(name as SettingName) || given[name] === undefined) return "";
+function shown(name: string, given: Environment): string {
+  if (secrets.includes(name as SettingName) || given[name] === undefined) return "";
   return ` (is ${JSON.stringify(given[name])})`;
 }

@@ -4,19 +4,21 @@ import { z } from "zod";
 const MiB = 1024 * 1024;
 const GiB = 1024 * MiB;
 
-const integer = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const integer = (min: number, max: number) => {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number({ error }).int({ error }).min(min, { error }).max(max, { error });
+};
 const flag = z.enum(["true", "false"]).transform((word) => word === "true");
 const address = z.string().regex(/^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$/, "must be host:port");
 const addresses = z
   .string()
-  .transform((text) => text.split(",").map((part) => part.trim()))
-  .pipe(z.array(address).min(1).max(1000));
+  .transform((text): readonly string[] => text.split(",").map((part) => part.trim()))
+  .pipe(z.array(address).min(1).max(1000).readonly());
 
 /** Fifty gibibytes: what the hashes of one blob may weigh in a control message sets the limit (services/blobs/contract.ts). */
 const UPLOAD_BYTES_MAX = 50 * GiB;
 
 export const settings = {
-  NODE_ENV: z.enum(["development", "test", "production"]).default("production").describe("only changes how logs look by default"),
   NODE_ID: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,100}$/)
@@ -87,9 +89,8 @@ export const settings = {
     .describe("most pixels in a frame: 8192 × 4320; a decoder takes about 8 bytes for each"),
 } as const;
 
-export const schema = z.object(settings);
-export type Config = Readonly<z.output<typeof schema>>;
 export type SettingName = keyof typeof settings;
+export type Config = { readonly [Name in SettingName]: z.output<(typeof settings)[Name]> };
 
 /** Settings that a file may hold instead (`NAME_FILE=/run/secrets/name`), and that are never printed. */
 export const secrets: readonly SettingName[] = ["DATABASE_URL", "DISK_SECRET", "NATS_URL"];

@@ -51,7 +51,7 @@ export function contract<D extends Record<string, ActionSpec<z.ZodType, unknown>
 
 /** Anything that can make a call: a context inside a handler, the broker outside of one. */
 export interface Caller {
-  call<R, P>(action: string, params: P, options?: CallingOptions): Promise<R>;
+  call<R>(action: string, params: unknown, options?: CallingOptions): Promise<R>;
 }
 
 /** Calls an action of a contract. `stream` goes along by reference, and only to an action of scope "node". */
@@ -61,12 +61,13 @@ export function call<A extends Action>(
   params: ParamsOf<A>,
   options: { stream?: Readable } = {},
 ): Promise<ResultOf<A>> {
+  if (options.stream && target.scope !== "node") throw new Error(`${target.name} may be on another node, and no stream crosses NATS`);
   const retries = target.idempotent && !options.stream ? RETRIES : 0;
-  return from.call<ResultOf<A>, ParamsOf<A>>(target.name, params, {
+  return from.call<ResultOf<A>>(target.name, params, {
     timeout: target.timeoutMs ?? TIMEOUT_MS,
     retries,
     ...options,
-  } as CallingOptions);
+  });
 }
 
 export interface Event<T> {
@@ -77,7 +78,7 @@ export interface Event<T> {
 export const event = <T extends object>(name: string): Event<T> => ({ name });
 
 interface Broadcaster {
-  broadcast<T>(event: string, payload: T): Promise<void>;
+  broadcast(event: string, payload: unknown): Promise<void>;
 }
 export async function broadcast<T extends object>(from: Broadcaster, what: Event<T>, payload: T): Promise<void> {
   await from.broadcast(what.name, payload);

@@ -1,0 +1,37 @@
+/** Logs: one JSON object a line with the id of the request that caused it, or lines for a person. */
+import { AsyncLocalStorage } from "node:async_hooks";
+import { pino, type Logger, type LoggerOptions } from "pino";
+import { PinoPretty } from "pino-pretty";
+import type { Context, Middleware } from "moleculer";
+import type { Config } from "../config/index.ts";
+
+const scope = new AsyncLocalStorage<{ readonly requestId: string }>();
+
+/** A logger to standard error: standard output belongs to what a program answers. */
+export function createLogger(config: Config): Logger {
+  const options: LoggerOptions = {
+    level: config.LOG_LEVEL,
+    base: null,
+    mixin: () => scope.getStore() ?? {},
+    hooks: { logMethod: fieldsFirst },
+  };
+  const stream =
+    config.LOG_FORMAT === "pretty"
+      ? PinoPretty({ destination: 2, sync: true, singleLine: true, ignore: "nodeID,ns,svc,mod", messageFormat: "[{mod}] {msg}" })
+      : pino.destination({ dest: 2, sync: false });
+  return pino(options, stream);
+}
+
+/** Moleculer's loggers are given the message and then the fields; pino takes them the other way round, and would drop them. */
+function fieldsFirst(this: Logger, args: Parameters<Logger["info"]>, write: Logger["info"]): void {
+  const [message, fields] = args as unknown[];
+  if (typeof message !== "string" || typeof fields !== "object") return write.apply(this, args);
+  write.call(this, fields instanceof Error ? { err: fields } : fields, message);
+}
+
+/** Gives every log line inside an action the id of the request that it serves. */
+export const requestScope: Middleware = {
+  name: "RequestScope",
+  localAction: (next: (ctx: Context) => Promise<unknown>) => (ctx: Context) =>
+    ctx.requestID === null ? next(ctx) : scope.run({ requestId: ctx.requestID }, () => next(ctx)),
+};

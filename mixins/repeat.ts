@@ -1,0 +1,25 @@
+/** Work that comes round again for as long as a service runs. */
+import { setTimeout as sleep } from "node:timers/promises";
+
+export interface Repeated {
+  /** Resolves when the round that runs has ended; there is no further one. */
+  stop(): Promise<void>;
+}
+
+/** Runs `task` now and `everyMs` after the end of each round, never twice at once. A round that throws is told to `onError`; the next one comes. */
+export function repeat(everyMs: number, task: () => Promise<void>, onError: (error: unknown) => void): Repeated {
+  const stopping = new AbortController();
+  const loop = async (): Promise<void> => {
+    while (!stopping.signal.aborted) {
+      await task().catch(onError);
+      await sleep(everyMs, undefined, { signal: stopping.signal }).catch(() => {});
+    }
+  };
+  const running = loop();
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
