@@ -1,0 +1,148 @@
+/** Real disk nodes for a test: processes of their own, in temporary folders, on free ports, with a secret of their own. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { childEnvironment } from "../../config/index.ts";
+
+const MAIN = resolve(import.meta.dirname, "../../services/disk/main.ts");
+const START_MS = 20_000;
+const LOG_CHARS_MAX = 65_536;
+const ENDING: ReadonlySet<string> = new Set(["SIGKILL", "SIGTERM", "SIGINT"]);
+
+interface DiskOptions {
+  readonly dir: string;
+  readonly secret: string;
+  /** Further settings, e.g. ZONE or DISK_RESERVE_BYTES. */
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
+export interface TestDisk {
+  readonly id: string;
+  /** host:port; the same after a restart. */
+  readonly address: string;
+  readonly dir: string;
+  readonly pid: number;
+  /** Everything that it has written to its log. */
+  readonly log: string;
+  /** SIGKILL by default. Waits for the end of the process when the signal ends it; answers its exit code or signal. */
+  kill(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
+  /** Ends the process if it runs, and starts one for the same folder at the same address. */
+  restart(settings?: Readonly<Record<string, string>>): Promise<void>;
+}
+
+export interface TestDisks {
+  readonly disks: readonly TestDisk[];
+  readonly secret: string;
+  /** Ends them and removes their folders. */
+  stop(): Promise<void>;
+}
+
+/** `zones` gives each disk its zone, in turn; default: all in "default". */
+export async function startDisks(
+  count: number,
+  { zones = ["default"], settings = {} }: { zones?: readonly string[]; settings?: Readonly<Record<string, string>> } = {},
+): Promise<TestDisks> {
+  const root = await mkdtemp(join(tmpdir(), "tritontube-disks-"));
+  const secret = randomBytes(16).toString("hex");
+  const disks = await Promise.all(
+    Array.from({ length: count }, (_, index) =>
+      startDisk({
+        dir: join(root, `disk-${index + 1}`),
+        secret,
+        settings: { ZONE: zones[index % zones.length] ?? "default", ...settings },
+      }),
+    ),
+  );
+  return {
+    disks,
+    secret,
+    async stop() {
+      await Promise.all(disks.map((disk) => disk.kill()));
+      await rm(root, { recursive: true, force: true });
+    },
+  };
+}
+
+/** One disk in a folder of your own. */
+export async function startDisk({ dir, secret, settings = {} }: DiskOptions): Promise<TestDisk> {
+  const environment = { DISK_DIR: dir, DISK_SECRET: secret, DISK_PORT: "0", DISK_RESERVE_BYTES: "0", ...settings };
+  let running = await launch(environment);
+  return {
+    dir,
+    get id() {
+      return running.id;
+    },
+    get address() {
+      return running.address;
+    },
+    get pid() {
+      return running.process.pid ?? 0;
+    },
+    get log() {
+      return running.log();
+    },
+    kill: (signal = "SIGKILL") => kill(running.process, signal),
+    async restart(more = {}) {
+      await kill(running.process, "SIGKILL");
+      running = await launch({ ...environment, DISK_PORT: running.address.split(":")[1] ?? "0", ...more });
+    },
+  };
+}
+
+interface Launched {
+  readonly process: ChildProcess;
+  readonly address: string;
+  readonly id: string;
+  log(): string;
+}
+
+async function launch(settings: Record<string, string>): Promise<Launched> {
+  const child = spawn(process.execPath, [MAIN, "--exit-with-parent"], {
+    env: childEnvironment({ ...settings, UV_THREADPOOL_SIZE: "16" }),
+  });
+  let log = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (log = (log + text).slice(-LOG_CHARS_MAX)));
+  const died = once(child, "exit").then(([code]) => {
+    throw new Error(`The disk ended with ${code}:\n${log}`);
+  });
+  const listening = once(createInterface(child.stdout), "line", { signal: AbortSignal.timeout(START_MS) });
+  const [line] = await Promise.race([listening, died]);
+  const { address, id } = JSON.parse(line as string) as { address: string; id: string };
+  return { process: child, address, id, log: () => log };
+}
+
+async function kill(child: ChildProcess, signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null> {
+  if (child.exitCode === null && child.signalCode === null) {
+    const exit = once(child, "exit");
+    child.kill(signal);
+    if (!ENDING.has(signal)) return null;
+    await exit;
+  }
+  return child.exitCode ?? child.signalCode;
+}
+
+/** A chunk that no other test has. */
+export function randomChunk(size: number): { hash: string; bytes: Buffer } {
+  const bytes = randomBytes(size);
+  return { bytes, hash: createHash("sha256").update(bytes).digest("hex") };
+}
+
+/** Where the file of a chunk lies on a disk. */
+export function chunkFile(disk: TestDisk, hash: string): string {
+  return join(disk.dir, "chunks", hash.slice(0, 2), hash.slice(2, 4), hash);
+}
+
+/** Names of all files in one of the folders of a disk, e.g. "tmp" or "chunks". */
+export async function filesIn(disk: TestDisk, folder: string): Promise<string[]> {
+  const entries = await readdir(join(disk.dir, folder), { recursive: true, withFileTypes: true });
+  return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
+}
+
+/** Chunks on their way in. A new epoch is written in the same folder for a moment, and does not count. */
+export async function draftsIn(disk: TestDisk): Promise<string[]> {
+  return (await filesIn(disk, "tmp")).filter((name) => name !== "epoch");
+}
