@@ -71,6 +71,9 @@ create table renditions (
   codecs text,
   init_blob bytea references blobs (id),
   init_size integer,
+  -- Of the segments stored so far, bits a second.
+  peak_bitrate bigint,
+  average_bitrate bigint,
   primary key (video_id, revision, name)
 );
 

@@ -1,0 +1,77 @@
+/**
+ * The end of a job, in the transaction of the rows that it made. Whoever shows an older fence, or comes after the job was taken away, gets JOB_LOST.
+ * Locks are taken in one order everywhere, or two transactions wait for each other for ever: the video first, then jobs by their id.
+ */
+import type { JobKind, JobState, WorkFailure } from "../../services/jobs/contract.ts";
+import { failure as failed } from "../../services/kernel/errors.ts";
+import type { JobRef } from "../../services/kernel/schemas.ts";
+import { execute, one, type Database, type Tx } from "./sql.ts";
+
+/** Attempt n+1 waits a random time below 2ⁿ s: random, so that what failed together does not come back together. */
+const BACKOFF_S = { base: 2, most: 300 };
+
+export interface HeldJob {
+  readonly kind: JobKind;
+  readonly videoId: string | null;
+}
+
+/** What a job is about, without asking who holds it: to lock the video before the job. JOB_LOST when there is no such job. */
+export async function jobSubject(on: Database | Tx, job: JobRef): Promise<HeldJob> {
+  const found = await one<HeldJob>(on, 'select kind, video_id as "videoId" from jobs where id = $1', [job.id]);
+  return found ?? lost();
+}
+
+/** Keeps the job with its holder until the transaction ends: nobody else can take it in between. */
+export async function assertHeld(tx: Tx, job: JobRef): Promise<void> {
+  const held = await one(tx, "select 1 from jobs where id = $1 and fence = $2 and state = 'running' for no key update", [
+    job.id,
+    job.fence,
+  ]);
+  if (!held) lost();
+}
+
+export async function completeJob(tx: Database | Tx, job: JobRef): Promise<void> {
+  const changed = await execute(
+    tx,
+    `update jobs set state = 'done', lease_until = null, progress = 1, finished_at = now()
+     where id = $1 and fence = $2 and state = 'running'`,
+    [job.id, job.fence],
+  );
+  if (changed === 0) lost();
+}
+
+/** Queued again after a while, unless the failure is final or this was the last attempt: then failed. Answers which. */
+export async function failJob(
+  tx: Database | Tx,
+  job: JobRef,
+  { failure, final }: { failure: WorkFailure; final: boolean },
+): Promise<JobState> {
+  const changed = await one<{ state: JobState }>(
+    tx,
+    `update jobs set
+       state = case when over then 'failed' else 'queued' end,
+       finished_at = case when over then now() end,
+       run_at = now() + random() * least($5, power($6, least(attempts, 30))) * interval '1 second',
+       lease_until = null,
+       failure = $3::jsonb
+     from (select $4::boolean or attempts >= max_attempts as over from jobs where id = $1) outcome
+     where id = $1 and fence = $2 and state = 'running'
+     returning state`,
+    [job.id, job.fence, JSON.stringify(failure), final, BACKOFF_S.most, BACKOFF_S.base],
+  );
+  return changed?.state ?? lost();
+}
+
+/** Takes all work of a video out of the queue, also from the workers that hold it: their fence is worth nothing any more. */
+export async function cancelJobs(tx: Tx, videoId: string): Promise<void> {
+  await execute(
+    tx,
+    `update jobs set state = 'cancelled', lease_until = null, finished_at = now()
+     where id in (select id from jobs where video_id = $1 and state in ('queued', 'running') order by id for update)`,
+    [videoId],
+  );
+}
+
+function lost(): never {
+  throw failed("JOB_LOST", "The job is not held by this worker any more.");
+}

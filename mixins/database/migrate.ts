@@ -1,0 +1,122 @@
+/** Brings the schema up to this code. Any number of processes may do it at once: one works, the others wait. */
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Client } from "pg";
+import { Umzug } from "umzug";
+import { failure, messageOf } from "../../services/kernel/errors.ts";
+import { migrations, type Migration } from "./migrations/index.ts";
+
+/** "tr", "tb": the advisory lock that whoever changes the schema holds. */
+const LOCK = [0x7472, 0x7462];
+/** An ALTER that waits for a reader makes every later reader wait behind it. */
+const LOCK_TIMEOUT = "5s";
+/** For a database that is starting, or another process that is migrating. */
+const WAIT_MS = 60_000;
+const POLL_MS = 200;
+
+interface Options {
+  /** "down" takes every migration back: for tests. */
+  readonly direction?: "up" | "down";
+  readonly waitMs?: number;
+}
+
+/** The names of the migrations that were made. DATABASE_UNAVAILABLE after `waitMs`. */
+export async function migrate(url: string, { direction = "up", waitMs = WAIT_MS }: Options = {}): Promise<readonly string[]> {
+  const deadline = Date.now() + waitMs;
+  const client = await connect(url, deadline);
+  try {
+    await takeLock(client, deadline);
+    await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'; set statement_timeout = 0`);
+    await client.query(
+      "create table if not exists schema_migrations (name text primary key, checksum text not null, applied_at timestamptz not null default now())",
+    );
+    await refuseChangedOnes(client);
+    const umzug = runner(client);
+    const done = direction === "up" ? await umzug.up() : await umzug.down({ to: 0 });
+    return done.map((migration) => migration.name);
+  } finally {
+    // The lock belongs to the session, and ends with it, also when this process is killed.
+    await client.end();
+  }
+}
+
+async function connect(url: string, deadline: number): Promise<Client> {
+  for (;;) {
+    const client = new Client({ connectionString: url, application_name: "tritontube-migrate", connectionTimeoutMillis: 3000 });
+    // Without a listener a lost connection ends the process; the statement that runs fails anyway.
+    client.on("error", () => {});
+    try {
+      await client.connect();
+      return client;
+    } catch (error) {
+      await client.end().catch(() => {});
+      if (Date.now() > deadline) throw unavailable(url, messageOf(error) || String((error as NodeJS.ErrnoException).code), error);
+      await sleep(POLL_MS);
+    }
+  }
+}
+
+function unavailable(url: string, problem: string, cause?: unknown): Error {
+  const { host, pathname } = new URL(url);
+  return failure("DATABASE_UNAVAILABLE", `The database ${pathname.slice(1)} at ${host} cannot be used: ${problem}`, { cause });
+}
+
+/**
+ * Asked for again and again, never waited for: a waiting `select pg_advisory_lock()` holds a snapshot, and CREATE INDEX CONCURRENTLY of the
+ * one that works waits for that snapshot. Of five nodes, four died of the deadlock.
+ */
+async function takeLock(client: Client, deadline: number): Promise<void> {
+  for (;;) {
+    const { rows } = await client.query<{ taken: boolean }>("select pg_try_advisory_lock($1, $2) as taken", LOCK);
+    if (rows[0]?.taken) return;
+    if (Date.now() > deadline) throw unavailable(client.host, "another process has been changing its schema for too long");
+    await sleep(POLL_MS + Math.random() * POLL_MS);
+  }
+}
+
+/** A migration that was edited after it ran somewhere makes databases differ without anybody noticing. */
+async function refuseChangedOnes(client: Client): Promise<void> {
+  const applied = await client.query<{ name: string; checksum: string }>("select name, checksum from schema_migrations");
+  const changed = applied.rows.find((row) => migrations.some(({ name, ...is }) => name === row.name && checksum(is) !== row.checksum));
+  if (changed)
+    throw failure("INTERNAL", `The migration ${changed.name} is not the one that this database was made with: add a new one instead.`);
+}
+
+function checksum({ up, down }: Pick<Migration, "up" | "down">): string {
+  return createHash("sha256").update(up).update("\n").update(down).digest("hex");
+}
+
+/** Names in the database that this code does not know are those of newer code: in a rolling update the older goes on. */
+function runner(client: Client): Umzug {
+  return new Umzug({
+    migrations: migrations.map((migration) => ({
+      name: migration.name,
+      up: async () =>
+        await together(client, migration.up, "insert into schema_migrations (name, checksum) values ($1, $2)", [
+          migration.name,
+          checksum(migration),
+        ]),
+      down: async () => await together(client, migration.down, "delete from schema_migrations where name = $1", [migration.name]),
+    })),
+    storage: { executed: async () => await appliedNames(client), logMigration: async () => {}, unlogMigration: async () => {} },
+    logger: undefined,
+  });
+}
+
+async function appliedNames(client: Client): Promise<string[]> {
+  const { rows } = await client.query<{ name: string }>("select name from schema_migrations order by name");
+  return rows.map((row) => row.name);
+}
+
+/** The change and its record are there together, or neither. */
+async function together(client: Client, change: string, record: string, values: readonly string[]): Promise<void> {
+  await client.query("begin");
+  try {
+    await client.query(change);
+    await client.query(record, [...values]);
+    await client.query("commit");
+  } catch (error) {
+    await client.query("rollback");
+    throw error;
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * SQL with bind parameters ($1, $2, …), on the pool or inside of a transaction. Whatever fails leaves as a row of the error table.
+ * bigint comes back as a string, timestamptz as Date, bytea as Buffer; JSON goes in as text (`$1::jsonb`).
+ */
+import { QueryTypes, type Transaction } from "sequelize";
+import type { Database } from "./connection.ts";
+import { databaseFailure } from "./failures.ts";
+
+export type { Database } from "./connection.ts";
+
+/** A transaction in progress: give it to every statement that belongs to it. */
+export interface Tx {
+  readonly db: Database;
+  readonly transaction: Transaction;
+}
+
+type Scalar = string | number | boolean | Date | Uint8Array | null;
+export type Bind = Scalar | readonly Scalar[];
+
+/** Every row that the statement answers. */
+export async function rows<T extends object>(on: Database | Tx, text: string, bind: readonly Bind[] = []): Promise<T[]> {
+  const { db, transaction: opened } = place(on);
+  return await mapped(db.query<T>(text, { bind: [...bind], type: QueryTypes.SELECT, transaction: opened }));
+}
+
+/** The first row, if there is one. */
+export async function one<T extends object>(on: Database | Tx, text: string, bind: readonly Bind[] = []): Promise<T | undefined> {
+  return (await rows<T>(on, text, bind))[0];
+}
+
+/** How many rows the statement changed. */
+export async function execute(on: Database | Tx, text: string, bind: readonly Bind[] = []): Promise<number> {
+  const { db, transaction: opened } = place(on);
+  return await mapped(db.query(text, { bind: [...bind], type: QueryTypes.BULKUPDATE, transaction: opened }));
+}
+
+/** Commits what `work` did, or nothing of it when it throws. */
+export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return await mapped(db.transaction(async (opened) => await work({ db, transaction: opened })));
+}
+
+function place(on: Database | Tx): { db: Database; transaction: Transaction | null } {
+  return "transaction" in on && "db" in on ? on : { db: on, transaction: null };
+}
+
+async function mapped<T>(outcome: Promise<T>): Promise<T> {
+  try {
+    return await outcome;
+  } catch (error) {
+    throw databaseFailure(error);
+  }
+}
