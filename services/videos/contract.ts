@@ -4,9 +4,9 @@ import { jobKind, workFailure, type WorkFailure } from "../jobs/contract.ts";
 import { SEGMENT_BATCH_MAX } from "../kernel/limits.ts";
 import { action, contract, event, returns } from "../kernel/rpc.ts";
 import { jobRef, renditionName, sha256, uuid } from "../kernel/schemas.ts";
+import type { VideoStatus } from "./domain/lifecycle.ts";
 
-/** uploading → queued → processing → ready | failed; deleted from any of them. */
-export type VideoStatus = "uploading" | "queued" | "processing" | "ready" | "failed" | "deleted";
+export type { VideoStatus } from "./domain/lifecycle.ts";
 export const visibility = z.enum(["public", "unlisted", "private"]);
 
 export interface VideoRendition {

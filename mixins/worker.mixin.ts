@@ -1,0 +1,310 @@
+/**
+ * Makes a service a worker: it takes jobs of some kinds from the queue, holds each by a lease, and gives it back when it must stop.
+ * Asking the queue again and again is the truth; the events only make it quick. What makes two workers of one job harmless is the fence.
+ */
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Context, Service, ServiceSchema } from "moleculer";
+import type { z } from "zod";
+import { jobPayloads, jobs, jobsCancelled, jobsWaiting, type Job, type JobKind, type WorkFailure } from "../services/jobs/contract.ts";
+import { ERRORS, errorType, failure as failed, messageOf, type ErrorType } from "../services/kernel/errors.ts";
+import { call, type Caller } from "../services/kernel/rpc.ts";
+import type { JobRef } from "../services/kernel/schemas.ts";
+import { repeat, type Repeated } from "./repeat.ts";
+
+/** A worker that died is noticed after this. */
+const LEASE_MS = 3000;
+const BEAT_MS = 1000;
+const POLL_MS = 2000;
+/** Handlers have this long to end when the service stops: less than the broker waits (moleculer.config.ts). */
+const STOP_MS = 6000;
+
+export interface WorkControl {
+  /** Aborted when the job is not ours any more, is not wanted any more, or the service stops: end soon, and leave nothing behind. */
+  readonly signal: AbortSignal;
+  /** Tells how much of the job is done, 0–1. */
+  progress(done: number): void;
+}
+
+export interface JobReport {
+  readonly job: JobRef;
+  readonly failure: WorkFailure;
+  /** No further attempt can help. */
+  readonly final: boolean;
+}
+
+type JobOf<K extends JobKind> = Omit<Job, "kind" | "payload"> & { readonly kind: K; readonly payload: z.output<(typeof jobPayloads)[K]> };
+
+export interface KindOptions<TThis, K extends JobKind> {
+  work(this: TThis, job: JobOf<K>, control: WorkControl): Promise<void>;
+  /** Who completes the job: `work` itself, in the transaction of what it made, before it returns; or the mixin, when `work` has returned. */
+  readonly completes: "work" | "mixin";
+  /** Where a failure is reported; `jobs.fail` when not given. */
+  fail?(this: TThis, report: JobReport): Promise<unknown>;
+}
+
+/** Kinds that share a number of slots. The first kind is asked for first. */
+export interface WorkerGroup {
+  readonly kinds: readonly JobKind[];
+  readonly slots: number;
+}
+
+export interface WorkerOptions<TThis> {
+  /** Asked when the service is created, since the slots come from the configuration. */
+  readonly groups: () => readonly WorkerGroup[];
+  readonly kinds: { readonly [K in JobKind]?: KindOptions<TThis, K> };
+}
+
+export interface WithWorker extends Service {
+  worker: Worker<unknown>;
+}
+
+/** `mixins: [worker<MyService>({ groups: () => [{ kinds: ["video.span"], slots: 1 }], kinds: { "video.span": { completes: "work", work } } })]` */
+export function worker<TThis extends WithWorker>(options: WorkerOptions<TThis>): Partial<ServiceSchema> & ThisType<WithWorker> {
+  return {
+    created() {
+      this.worker = new Worker(this as TThis, options) as Worker<unknown>;
+    },
+    async started() {
+      this.worker.start();
+    },
+    async stopped() {
+      await this.worker.stop();
+    },
+    events: {
+      [jobsWaiting.name](this: WithWorker, ctx: Context<{ kinds: readonly JobKind[] }>) {
+        this.worker.wake(ctx.params.kinds);
+      },
+      [jobsCancelled.name](this: WithWorker, ctx: Context<{ videoId: string }>) {
+        this.worker.cancel(ctx.params.videoId);
+      },
+      /** The queue may have come up just now: at the start of a process, after its workers. */
+      "$services.changed"(this: WithWorker) {
+        this.worker.wake();
+      },
+    },
+  };
+}
+
+/** Why a job was aborted. */
+type Reason = "stopping" | "lost" | "cancelled";
+
+interface Held {
+  readonly job: Job;
+  readonly ref: JobRef;
+  readonly abort: (reason: Reason) => void;
+  readonly signal: AbortSignal;
+  /** Aborts the job when no beat has come through for a whole lease: somebody else may have it by then. */
+  readonly lease: NodeJS.Timeout;
+  progress: number;
+  ended: Promise<void>;
+}
+
+class Group implements WorkerGroup {
+  readonly kinds: readonly JobKind[];
+  readonly slots: number;
+  readonly held = new Set<Held>();
+  /** Whether a search for jobs runs, and whether there was a reason for another one since it began. */
+  searching = false;
+  again = false;
+  search: Promise<void> = Promise.resolve();
+
+  constructor({ kinds, slots }: WorkerGroup) {
+    this.kinds = kinds;
+    this.slots = slots;
+  }
+}
+
+class Worker<TThis> {
+  readonly #service: TThis;
+  readonly #caller: Caller;
+  readonly #logger: Service["logger"];
+  readonly #name: string;
+  readonly #kinds: WorkerOptions<TThis>["kinds"];
+  readonly #groups: readonly Group[];
+  #rounds: readonly Repeated[] = [];
+  #stopping = false;
+  /** Since when the queue has not answered, in ms of the monotonic clock; and whether that was told. */
+  #silentSince: number | undefined;
+  #told = false;
+
+  constructor(service: TThis & Service, options: WorkerOptions<TThis>) {
+    this.#service = service;
+    this.#caller = service.broker;
+    this.#logger = service.logger;
+    this.#name = `${service.broker.nodeID}/${service.name}`;
+    this.#kinds = options.kinds;
+    this.#groups = options.groups().map((group) => new Group(group));
+  }
+
+  /** Jobs that are being worked on. */
+  get running(): number {
+    return this.#held().length;
+  }
+
+  start(): void {
+    const tell = (error: unknown): void => this.#unreachable(error);
+    this.#rounds = [repeat(POLL_MS, async () => this.wake(), tell), repeat(BEAT_MS, async () => await this.#beat(), tell)];
+  }
+
+  /** Gives every job back, so that another worker has it at once, and none has lost an attempt. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#groups.map((group) => group.search));
+    const held = this.#held();
+    for (const one of held) one.abort("stopping");
+    const patience = new AbortController();
+    await Promise.race([Promise.all(held.map((one) => one.ended)), sleep(STOP_MS, undefined, { signal: patience.signal }).catch(() => {})]);
+    patience.abort();
+    await Promise.all(this.#held().map(async (stuck) => await this.#release(stuck)));
+    await Promise.all(this.#rounds.map(async (round) => await round.stop()));
+  }
+
+  /** Looks for jobs of these kinds, or of all. */
+  wake(kinds?: readonly JobKind[]): void {
+    for (const group of this.#groups) {
+      if (kinds === undefined || group.kinds.some((kind) => kinds.includes(kind))) this.#fill(group);
+    }
+  }
+
+  /** Ends the work on a video that nobody wants any more. */
+  cancel(videoId: string): void {
+    for (const held of this.#held()) if (held.job.videoId === videoId) held.abort("cancelled");
+  }
+
+  #held(): Held[] {
+    return this.#groups.flatMap((group) => [...group.held]);
+  }
+
+  #fill(group: Group): void {
+    group.again = true;
+    if (group.searching) return;
+    group.searching = true;
+    group.search = this.#search(group)
+      .catch((error: unknown) => this.#unreachable(error))
+      .finally(() => (group.searching = false));
+  }
+
+  async #search(group: Group): Promise<void> {
+    while (group.again) {
+      group.again = false;
+      while (!this.#stopping && group.held.size < group.slots) {
+        const job = await this.#claim(group);
+        if (!job) break;
+        this.#take(group, job);
+      }
+    }
+  }
+
+  async #claim(group: Group): Promise<Job | null> {
+    for (const kind of group.kinds) {
+      const job = await call(this.#caller, jobs.claim, { kind, worker: this.#name, leaseMs: LEASE_MS });
+      this.#reached();
+      if (job) return job;
+    }
+    return null;
+  }
+
+  #take(group: Group, job: Job): void {
+    const controller = new AbortController();
+    const abort = (reason: Reason): void => controller.abort(reason);
+    const held: Held = {
+      job,
+      ref: { id: job.id, fence: job.fence },
+      abort,
+      signal: controller.signal,
+      lease: setTimeout(abort, LEASE_MS, "lost" satisfies Reason),
+      progress: 0,
+      ended: Promise.resolve(),
+    };
+    group.held.add(held);
+    if (this.#stopping) held.abort("stopping");
+    held.ended = this.#run(held).finally(() => {
+      clearTimeout(held.lease);
+      group.held.delete(held);
+      if (!this.#stopping) this.#fill(group);
+    });
+  }
+
+  /** Never rejects: whatever happens to a job is told to the queue, or left to the end of the lease. */
+  async #run(held: Held): Promise<void> {
+    try {
+      await this.#work(held);
+    } catch (error) {
+      await this.#settle(held, error).catch((told: unknown) => {
+        this.#logger.warn("the end of a job could not be told; its lease will run out", { ...held.ref, reason: messageOf(told) });
+      });
+    }
+  }
+
+  async #work(held: Held): Promise<void> {
+    const { job, signal } = held;
+    const options = this.#optionsOf(job.kind);
+    if (signal.aborted) throw new Error("aborted before it began");
+    // Each of those attempts ended without a word: the job itself may be what kills its workers.
+    if (job.attempts > job.maxAttempts)
+      throw failed("JOB_ABANDONED", `The work was begun ${job.maxAttempts} times and never came to an end.`);
+    const progress = (done: number): void => void (held.progress = Math.min(Math.max(done, 0), 1));
+    await options.work.call(this.#service, { ...job, payload: jobPayloads[job.kind].parse(job.payload) }, { signal, progress });
+    if (options.completes === "mixin") await call(this.#caller, jobs.complete, { job: held.ref });
+  }
+
+  async #settle(held: Held, error: unknown): Promise<void> {
+    const reason = held.signal.aborted ? (held.signal.reason as Reason) : undefined;
+    if (reason === "stopping") return await this.#release(held);
+    if (reason !== undefined || errorType(error) === "JOB_LOST") {
+      this.#logger.info("left a job that is not ours any more", { ...held.ref, kind: held.job.kind, reason: reason ?? "lost" });
+      return;
+    }
+    const report = { job: held.ref, ...reportOf(error) };
+    const { log, ...shown } = report.failure;
+    this.#logger.warn("a job failed", { ...held.ref, kind: held.job.kind, attempt: held.job.attempts, ...shown, log, final: report.final });
+    if (report.failure.type === "INTERNAL") this.#logger.error(error);
+    const options = this.#optionsOf(held.job.kind);
+    await (options.fail?.call(this.#service, report) ?? call(this.#caller, jobs.fail, report));
+  }
+
+  async #release(held: Held): Promise<void> {
+    await call(this.#caller, jobs.release, { job: held.ref });
+  }
+
+  async #beat(): Promise<void> {
+    const held = this.#held();
+    if (held.length === 0) return;
+    const claims = held.map((one) => ({ ...one.ref, progress: one.progress }));
+    const kept = new Set(await call(this.#caller, jobs.beat, { leaseMs: LEASE_MS, held: claims }));
+    this.#reached();
+    for (const one of held) {
+      if (kept.has(one.ref.id)) one.lease.refresh();
+      else one.abort("lost");
+    }
+  }
+
+  #optionsOf(kind: JobKind): KindOptions<TThis, JobKind> {
+    const options = this.#kinds[kind];
+    if (!options) throw new Error(`a group names the kind ${kind}, for which there is no handler`);
+    return options;
+  }
+
+  /** Services start in any order, so a short silence is normal; a longer one is worth a line, and no more lines follow. */
+  #unreachable(error: unknown): void {
+    this.#silentSince ??= performance.now();
+    if (this.#told || this.#stopping || performance.now() - this.#silentSince < LEASE_MS) return;
+    this.#told = true;
+    this.#logger.warn("the job queue does not answer; asking again", { reason: messageOf(error) });
+  }
+
+  #reached(): void {
+    if (this.#told) this.#logger.info("the job queue answers again");
+    this.#silentSince = undefined;
+    this.#told = false;
+  }
+}
+
+/** What is told of an error. One that is not of the table is a mistake of ours, unless the broker says that a later try may succeed. */
+function reportOf(error: unknown): Omit<JobReport, "job"> {
+  const { data, retryable } = error as { data?: { log?: unknown }; retryable?: unknown };
+  const type: ErrorType = errorType(error) ?? (retryable === true ? "SERVICE_UNAVAILABLE" : "INTERNAL");
+  const message = type === "INTERNAL" ? ERRORS.INTERNAL.title : messageOf(error).slice(0, 2000);
+  const log = typeof data?.log === "string" ? { log: data.log.slice(-4000) } : {};
+  return { failure: { type, message, ...log }, final: !ERRORS[type].retryable };
+}

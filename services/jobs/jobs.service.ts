@@ -1,0 +1,60 @@
+/** The queue, for workers that have no database: they reach it by these actions only. Any number of instances may run. */
+import type { ServiceSchema } from "moleculer";
+import { announceJobs, databaseMixin, type WithDatabase } from "../../mixins/database/database.mixin.ts";
+import { completeJob, failJob } from "../../mixins/database/jobs.ts";
+import { repeat, type Repeated } from "../../mixins/repeat.ts";
+import { messageOf } from "../kernel/errors.ts";
+import { implement } from "../kernel/rpc.ts";
+import { jobs } from "./contract.ts";
+import { beat, claim, depth, prune, reap, release } from "./store/queue.ts";
+
+/** With a lease of 3 s, the job of a worker that died is taken again after at most 4 s. */
+const REAP_MS = 1000;
+const PRUNE_MS = 3_600_000;
+
+interface JobsService extends WithDatabase {
+  rounds: readonly Repeated[];
+}
+
+const service: ServiceSchema<object, object, object, JobsService> = {
+  name: "jobs",
+  mixins: [databaseMixin],
+
+  actions: implement<JobsService>()(jobs, {
+    async claim(params) {
+      return await claim(this.db, params);
+    },
+    async beat(params) {
+      return await beat(this.db, params);
+    },
+    async complete({ job }) {
+      await completeJob(this.db, job);
+      return null;
+    },
+    async fail({ job, failure, final }) {
+      return await failJob(this.db, job, { failure, final });
+    },
+    async release({ job }) {
+      const kind = await release(this.db, job);
+      if (kind) await announceJobs(this.broker, [kind]);
+      return null;
+    },
+    async depth() {
+      return await depth(this.db);
+    },
+  }),
+
+  async started() {
+    const tell = (error: unknown): void => this.logger.warn("the queue could not be tidied; trying again", { reason: messageOf(error) });
+    this.rounds = [
+      repeat(REAP_MS, async () => await announceJobs(this.broker, await reap(this.db)), tell),
+      repeat(PRUNE_MS, async () => await prune(this.db), tell),
+    ];
+  },
+
+  async stopped() {
+    await Promise.all(this.rounds.map(async (round) => await round.stop()));
+  },
+};
+
+export default service;

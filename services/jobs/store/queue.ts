@@ -1,0 +1,103 @@
+/** The table of jobs as a queue. Every statement stands alone, so any number of instances may run them at once. */
+import { one, rows, type Database } from "../../../mixins/database/sql.ts";
+import type { JobRef } from "../../kernel/schemas.ts";
+import { jobKind, type Job, type JobKind, type QueueDepth } from "../contract.ts";
+
+/** A statement that takes more leases away at once would hold its locks for too long. */
+const REAP_MAX = 500;
+const PRUNE_MAX = 1000;
+/** What an operator may still want to look at. Failed jobs stay. */
+const KEPT_DAYS = 7;
+
+export interface Claim {
+  readonly kind: JobKind;
+  readonly worker: string;
+  readonly leaseMs: number;
+}
+
+export interface Beat {
+  readonly leaseMs: number;
+  readonly held: readonly (JobRef & { readonly progress: number })[];
+}
+
+/** One kind a statement: with `kind = any(…)` and 300,000 jobs waiting it sorts them all, and takes 246 ms instead of 1.2. */
+export async function claim(db: Database, { kind, worker, leaseMs }: Claim): Promise<Job | null> {
+  const job = await one<Job>(
+    db,
+    `update jobs set state = 'running', attempts = attempts + 1, fence = fence + 1, worker = $2, started_at = coalesce(started_at, now()),
+       lease_until = clock_timestamp() + $3::integer * interval '1 ms'
+     where id = (select id from jobs where state = 'queued' and kind = $1 and run_at <= now()
+                 order by priority desc, id limit 1 for update skip locked)
+     returning id, kind, video_id as "videoId", attempts, max_attempts as "maxAttempts", fence, payload`,
+    [kind, worker, leaseMs],
+  );
+  return job ?? null;
+}
+
+/** Renews what is still held. Progress only grows, also when another attempt begins at nothing. */
+export async function beat(db: Database, { leaseMs, held }: Beat): Promise<readonly string[]> {
+  // Locked in the order of the ids, as whoever cancels the jobs of a video does it (mixins/database/jobs.ts).
+  const kept = await rows<{ id: string }>(
+    db,
+    `with held as materialized (
+       select jobs.id, told.progress
+       from unnest($1::bigint[], $2::bigint[], $3::real[]) as told (id, fence, progress)
+       join jobs on jobs.id = told.id and jobs.fence = told.fence and jobs.state = 'running'
+       order by jobs.id for update of jobs)
+     update jobs set lease_until = clock_timestamp() + $4::integer * interval '1 ms', progress = greatest(jobs.progress, held.progress)
+     from held where jobs.id = held.id
+     returning jobs.id`,
+    [held.map((job) => job.id), held.map((job) => job.fence), held.map((job) => job.progress), leaseMs],
+  );
+  return kept.map((job) => job.id);
+}
+
+/** Answers the kind of the job if it was held: it is waiting again. */
+export async function release(db: Database, job: JobRef): Promise<JobKind | undefined> {
+  const released = await one<{ kind: JobKind }>(
+    db,
+    `update jobs set state = 'queued', lease_until = null, attempts = attempts - 1
+     where id = $1 and fence = $2 and state = 'running' returning kind`,
+    [job.id, job.fence],
+  );
+  return released?.kind;
+}
+
+/**
+ * Takes jobs away from workers that did not renew their lease; answers the kinds. They are always queued again: whether a job has had
+ * attempts enough is for the worker that takes it next to say, since only its service knows what else has to fail then.
+ */
+export async function reap(db: Database): Promise<readonly JobKind[]> {
+  const reaped = await rows<{ kind: JobKind }>(
+    db,
+    `update jobs set state = 'queued', lease_until = null
+     where id in (select id from jobs where state = 'running' and lease_until < clock_timestamp()
+                  order by id limit ${REAP_MAX} for update skip locked)
+     returning kind`,
+  );
+  return [...new Set(reaped.map((job) => job.kind))];
+}
+
+/** Forgets what ended long ago, a batch a statement. */
+export async function prune(db: Database): Promise<void> {
+  for (;;) {
+    const gone = await rows(
+      db,
+      `delete from jobs where id in (select id from jobs
+         where state in ('done', 'cancelled') and finished_at < now() - ${KEPT_DAYS} * interval '1 day' limit ${PRUNE_MAX} for update skip locked)
+       returning id`,
+    );
+    if (gone.length < PRUNE_MAX) return;
+  }
+}
+
+export async function depth(db: Database): Promise<readonly QueueDepth[]> {
+  const counted = await rows<QueueDepth>(
+    db,
+    `select kind, count(*) filter (where state = 'queued')::integer as queued, count(*) filter (where state = 'running')::integer as running,
+       count(*) filter (where state = 'failed')::integer as failed,
+       coalesce(extract(epoch from now() - min(created_at) filter (where state = 'queued')), 0)::float8 as "oldestS"
+     from jobs where state in ('queued', 'running', 'failed') group by kind`,
+  );
+  return jobKind.options.map((kind) => counted.find((row) => row.kind === kind) ?? { kind, queued: 0, running: 0, failed: 0, oldestS: 0 });
+}

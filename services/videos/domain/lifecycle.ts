@@ -1,0 +1,32 @@
+/** The life of a video, as a table of what may happen to it. */
+
+/** uploading → queued → processing → ready | failed; deleted from any of them. */
+export type VideoStatus = "uploading" | "queued" | "processing" | "ready" | "failed" | "deleted";
+
+/** What happens to a video: its source is durable; a worker began; its last job ended well; a job ended badly for good; somebody put it into the trash. */
+export type VideoEvent = "stored" | "begun" | "finished" | "failed" | "removed";
+
+const transitions: Readonly<Record<VideoStatus, { readonly [E in VideoEvent]?: VideoStatus }>> = {
+  /** Its bytes are on their way. */
+  uploading: { stored: "queued", removed: "deleted" },
+  /** Its source is stored, and the job that looks at it exists. */
+  queued: { begun: "processing", failed: "failed", removed: "deleted" },
+  /** Some of its jobs have begun; a job may begin more than once. */
+  processing: { begun: "processing", finished: "ready", failed: "failed", removed: "deleted" },
+  /** Every segment is stored. */
+  ready: { removed: "deleted" },
+  /** It has an error, and no work is left. */
+  failed: { removed: "deleted" },
+  /** Gone from lists and playback. */
+  deleted: {},
+};
+
+/** The status after the event; undefined when the event cannot happen to a video of that status. */
+export function transition(status: VideoStatus, event: VideoEvent): VideoStatus | undefined {
+  return transitions[status][event];
+}
+
+/** Whether manifests and segments are served. */
+export function isPlayable(status: VideoStatus): boolean {
+  return status === "ready";
+}

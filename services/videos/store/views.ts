@@ -1,0 +1,77 @@
+/** Rows as the rest of the system sees them. */
+import assert from "node:assert/strict";
+import type { Playback, PlaybackRendition, ProcessingStatus, Video, VideoRendition } from "../contract.ts";
+import { isPlayable, type VideoStatus } from "../domain/lifecycle.ts";
+import { progressOf, secondsLeft, shareStored, stagesOf, type Work } from "../domain/progress.ts";
+import { assertPlayable } from "./read.ts";
+import type { VideoRow } from "./video.model.ts";
+
+export function statusOf({ deletedAt, storedStatus }: VideoRow): VideoStatus {
+  return deletedAt === null ? storedStatus : "deleted";
+}
+
+/** `work` may be left out of a video that is ready. */
+export function videoOf(row: VideoRow, renditions: readonly VideoRendition[], work?: Work): Video {
+  const status = statusOf(row);
+  const { id, title, description, tags, visibility, owner, duration, width, height, container, videoCodec, audioCodec } = row;
+  return {
+    id,
+    title,
+    description,
+    tags,
+    visibility,
+    owner,
+    duration,
+    width,
+    height,
+    container,
+    videoCodec,
+    audioCodec,
+    renditions,
+    status,
+    playable: isPlayable(status),
+    progress: work ? progressOf(work) : Number(status === "ready"),
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+    deletedAt: row.deletedAt?.toISOString() ?? null,
+    size: Number(row.size),
+    frameRate: row.frameRateNum === null || row.frameRateDen === null ? null : row.frameRateNum / row.frameRateDen,
+    views: 0,
+    hasThumbnail: row.thumbnailSize !== null,
+    error: errorOf(row),
+  };
+}
+
+export function processingOf(row: VideoRow, work: Work): ProcessingStatus {
+  const spans = work.jobs.filter(({ stage }) => stage === "video");
+  return {
+    id: row.id,
+    status: work.status,
+    playable: isPlayable(work.status),
+    progress: progressOf(work),
+    stages: stagesOf(work),
+    renditions: work.renditions.map((rendition) => ({
+      name: rendition.name,
+      segmentsDone: rendition.segmentsDone,
+      segmentsTotal: rendition.segmentsTotal,
+      progress: shareStored(rendition),
+    })),
+    spansDone: spans.filter(({ state }) => state === "done").length,
+    spansTotal: spans.length,
+    secondsLeft: secondsLeft(work),
+    attempts: Math.max(0, ...work.jobs.map((job) => job.attempts)),
+    error: errorOf(row),
+  };
+}
+
+/** What manifests are made of. VIDEO_NOT_PLAYABLE. */
+export function playbackOf(row: VideoRow, renditions: readonly PlaybackRendition[]): Playback {
+  const { id, revision, visibility, frameRateNum, frameRateDen } = row;
+  assertPlayable(id, statusOf(row));
+  assert(frameRateNum !== null && frameRateDen !== null, `the video ${id} is playable and has no frame rate`);
+  return { id, revision, visibility, frameRate: [frameRateNum, frameRateDen], renditions };
+}
+
+function errorOf({ errorType, errorMessage }: VideoRow): Video["error"] {
+  return errorType === null ? null : { code: errorType, message: errorMessage ?? "" };
+}

@@ -1,0 +1,53 @@
+import * as fc from "fast-check";
+import { isPlayable, transition, type VideoEvent, type VideoStatus } from "../../../services/videos/domain/lifecycle.ts";
+
+const statuses: VideoStatus[] = ["uploading", "queued", "processing", "ready", "failed", "deleted"];
+const events: VideoEvent[] = ["stored", "begun", "finished", "failed", "removed"];
+
+/** Where a video gets by these events; those that cannot happen change nothing. */
+function live(happenings: readonly VideoEvent[]): VideoStatus[] {
+  const path: VideoStatus[] = ["uploading"];
+  for (const event of happenings) {
+    const next = transition(path.at(-1)!, event);
+    if (next) path.push(next);
+  }
+  return path;
+}
+
+describe("the life of a video", () => {
+  it("has exactly these transitions", () => {
+    const lines = statuses.flatMap((status) =>
+      events.map((event) => [status, event, transition(status, event)]).filter(([, , next]) => next),
+    );
+    expect(lines.map((line) => line.join(" "))).toEqual([
+      "uploading stored queued",
+      "uploading removed deleted",
+      "queued begun processing",
+      "queued failed failed",
+      "queued removed deleted",
+      "processing begun processing",
+      "processing finished ready",
+      "processing failed failed",
+      "processing removed deleted",
+      "ready removed deleted",
+      "failed removed deleted",
+    ]);
+  });
+
+  it("whatever happens, is ready only after it was processed, and never leaves the trash or goes back", () => {
+    const order: Record<VideoStatus, number> = { uploading: 0, queued: 1, processing: 2, ready: 3, failed: 3, deleted: 4 };
+    fc.assert(
+      fc.property(fc.array(fc.constantFrom(...events), { maxLength: 12 }), (happenings) => {
+        const path = live(happenings);
+        const ranks = path.map((status) => order[status]);
+        expect(ranks).toEqual(ranks.toSorted((a, b) => a - b));
+        expect(path.filter((status, at) => status === "ready" && path[at - 1] !== "processing")).toEqual([]);
+        expect(path.slice(0, -1)).not.toContain("deleted");
+      }),
+    );
+  });
+
+  it("can be watched only when it is ready", () => {
+    expect(statuses.filter(isPlayable)).toEqual(["ready"]);
+  });
+});

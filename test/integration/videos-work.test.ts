@@ -1,0 +1,204 @@
+import { execute, one, rows } from "../../mixins/database/sql.ts";
+import { jobs } from "../../services/jobs/contract.ts";
+import { call } from "../../services/kernel/rpc.ts";
+import { videos } from "../../services/videos/contract.ts";
+import { plan, refOf, startCatalogue, typeOf, type TestCatalogue } from "../support/videos.ts";
+
+let here: TestCatalogue;
+
+beforeAll(async () => {
+  here = await startCatalogue();
+});
+afterAll(async () => {
+  await here.stop();
+});
+beforeEach(async () => {
+  await here.empty();
+});
+
+describe("the work on a video", () => {
+  it("goes from the plan over its segments to ready, and tells the truth on the way", async () => {
+    const id = await here.newVideo();
+    const [first, second, audio, picture] = await here.convert();
+    const thumbnail = await here.blob(300);
+    await call(here.broker, videos.publishThumbnail, { job: refOf(picture), ...thumbnail });
+
+    const during = await call(here.broker, videos.status, { id });
+    expect(during).toMatchObject({ status: "processing", playable: false, spansDone: 0, spansTotal: 2, attempts: 1, error: null });
+    expect(during.renditions.map(({ name, segmentsDone, segmentsTotal }) => [name, segmentsDone, segmentsTotal])).toEqual([
+      ["360p", 3, 3],
+      ["720p", 3, 3],
+      ["audio", 2, 2],
+    ]);
+    expect(during.progress).toBeCloseTo(0.99);
+    expect(await typeOf(call(here.broker, videos.playback, { id }))).toBe("VIDEO_NOT_PLAYABLE");
+
+    for (const job of [first, second, audio]) await call(here.broker, videos.finish, { job: refOf(job) });
+    expect(await here.statusOf(id)).toBe("processing");
+    await call(here.broker, videos.finish, { job: refOf(picture) });
+    expect(await call(here.broker, videos.get, { id })).toMatchObject({
+      status: "ready",
+      playable: true,
+      progress: 1,
+      duration: 8.4,
+      width: 1280,
+      frameRate: 30_000 / 1001,
+      audioCodec: "aac",
+      hasThumbnail: true,
+      renditions: [
+        { name: "360p", width: 640, height: 360, bitrate: 200_000, codecs: "avc1.64001f" },
+        { name: "720p", width: 1280, height: 720, bitrate: 200_000, codecs: "avc1.64001f" },
+      ],
+    });
+    expect(await call(here.broker, videos.status, { id })).toMatchObject({ progress: 1, secondsLeft: 0, spansDone: 2 });
+    expect(await call(here.broker, videos.thumbnail, { id })).toEqual(thumbnail);
+    expect(here.told.filter((line) => line.startsWith(id))).toEqual([`${id} queued`, `${id} processing`, `${id} ready`]);
+  });
+
+  it("becomes ready exactly once when its last jobs end at the same time", async () => {
+    const id = await here.newVideo();
+    const held = await here.convert();
+    await Promise.all(held.map((job) => call(here.broker, videos.finish, { job: refOf(job) })));
+    expect(await here.statusOf(id)).toBe("ready");
+    expect(here.told.filter((line) => line === `${id} ready`)).toHaveLength(1);
+  });
+
+  it("is done again harmlessly: the same numbers replace each other", async () => {
+    const id = await here.newVideo();
+    const [span] = await here.convert();
+    const again = await here.segment(1, 200_000);
+    const init = await here.init(id, "720p");
+    await call(here.broker, videos.publish, {
+      job: refOf(span),
+      rendition: "720p",
+      timescale: 30_000,
+      codecs: "avc1.64001f",
+      init,
+      segments: [again],
+    });
+    const stored = await one(here.db, "select encode(blob, 'hex') as blob, size from segments where rendition = '720p' and number = 1");
+    expect(stored).toEqual({ blob: again.blob, size: 200_000 });
+    expect((await call(here.broker, videos.get, { id })).renditions[1]?.bitrate).toBe(400_000);
+  });
+
+  it("refuses a part that was not encoded like the others, and a rendition that was not planned", async () => {
+    await here.newVideo();
+    const [span] = await here.convert();
+    const part = { job: refOf(span), timescale: 30_000, codecs: "avc1.64001f", init: await here.blob(), segments: [await here.segment(1)] };
+    expect(await typeOf(call(here.broker, videos.publish, { ...part, rendition: "720p" }))).toBe("TRANSCODE_FAILED");
+    expect(await typeOf(call(here.broker, videos.publish, { ...part, rendition: "1080p" }))).toBe("INVALID_REQUEST");
+  });
+
+  it("changes nothing for a worker that has lost its job", async () => {
+    const id = await here.newVideo();
+    const lost = await here.claim("video.inspect");
+    await execute(here.db, "update jobs set fence = fence + 1");
+    const job = refOf(lost);
+    const failure = { type: "TRANSCODE_FAILED", message: "late" };
+    const attempts = [
+      call(here.broker, videos.begin, { job }),
+      call(here.broker, videos.applyPlan, { job, ...plan }),
+      call(here.broker, videos.publishThumbnail, { job, ...(await here.blob()) }),
+      call(here.broker, videos.finish, { job }),
+      call(here.broker, videos.fail, { job, failure, final: true }),
+    ];
+    expect(await Promise.all(attempts.map(typeOf))).toEqual(Array.from({ length: 5 }, () => "JOB_LOST"));
+    expect(await here.statusOf(id)).toBe("queued");
+    expect(await rows(here.db, "select 1 from renditions")).toEqual([]);
+  });
+
+  it("takes one segment more or less than planned as the real number", async () => {
+    const id = await here.newVideo();
+    const held = await here.convert();
+    await here.publish(held[2], "audio", 3);
+    await here.finish(...held);
+    const { status, renditions: stored } = await call(here.broker, videos.status, { id });
+    expect(status).toBe("ready");
+    expect(stored.at(-1)).toEqual({ name: "audio", segmentsDone: 3, segmentsTotal: 3, progress: 1 });
+  });
+
+  it("fails a video that has a gap, and says where", async () => {
+    const id = await here.newVideo();
+    const held = await here.convert();
+    await execute(here.db, "delete from segments where rendition = '360p' and number = 2");
+    await here.finish(...held);
+    expect((await call(here.broker, videos.get, { id })).error).toEqual({
+      code: "TRANSCODE_FAILED",
+      message: "The rendition 360p has a gap: 2 segments, and the last is number 3.",
+    });
+    expect(here.told.at(-2)).toBe(`${id} failed`);
+  });
+
+  it("is tried again after a failure, and fails the video after the last one, with what is left of its jobs", async () => {
+    const id = await here.newVideo();
+    const [span] = await here.convert();
+    const failure = { type: "TRANSCODE_FAILED", message: "ffmpeg ended early", log: "x264 [error]" };
+    await call(here.broker, videos.fail, { job: refOf(span), failure, final: false });
+    expect(await here.statusOf(id)).toBe("processing");
+    await execute(here.db, "update jobs set run_at = now()");
+    const again = await here.claim("video.span");
+    expect(again.attempts).toBe(2);
+    await call(here.broker, videos.fail, { job: refOf(again), failure, final: true });
+    const after = await call(here.broker, videos.status, { id });
+    expect(after).toMatchObject({ status: "failed", error: { code: "TRANSCODE_FAILED", message: "ffmpeg ended early" }, attempts: 2 });
+    expect(JSON.stringify(after)).not.toContain("x264");
+    expect(await rows(here.db, "select 1 from jobs where state in ('queued', 'running')")).toEqual([]);
+    expect(here.told.slice(-2)).toEqual([`${id} failed`, `cancelled ${id}`]);
+  });
+
+  it("can do without a picture", async () => {
+    const id = await here.newVideo();
+    const held = await here.convert();
+    const picture = held.pop()!;
+    await here.finish(...held);
+    await call(here.broker, videos.fail, { job: refOf(picture), failure: { type: "TRANSCODE_FAILED", message: "black" }, final: true });
+    expect(await here.statusOf(id)).toBe("ready");
+    expect(await typeOf(call(here.broker, videos.thumbnail, { id }))).toBe("PICTURE_NOT_FOUND");
+  });
+
+  it("never waits for itself: cancelling, renewing and ending the jobs of a video at the same time ends", async () => {
+    for (let round = 0; round < 5; round++) {
+      const id = await here.newVideo();
+      const held = await here.convert();
+      const beats = Array.from({ length: 6 }, () =>
+        call(here.broker, jobs.beat, { leaseMs: 3000, held: held.toReversed().map((job) => ({ ...refOf(job), progress: 0.5 })) }),
+      );
+      const ends = held.map((job) => typeOf(call(here.broker, videos.finish, { job: refOf(job) })));
+      const outcomes = await Promise.all([...ends, typeOf(call(here.broker, videos.remove, { id }))]);
+      await Promise.all(beats);
+      expect(outcomes.filter((type) => type !== undefined && type !== "JOB_LOST")).toEqual([]);
+    }
+  });
+});
+
+describe("playback", () => {
+  it("describes each rendition by what is stored of it", async () => {
+    const id = await here.newVideo();
+    await here.finish(...(await here.convert()));
+    const playback = await call(here.broker, videos.playback, { id });
+    expect(playback).toMatchObject({ id, revision: 1, visibility: "public", frameRate: [30_000, 1001] });
+    expect(playback.renditions.map(({ name }) => name)).toEqual(["360p", "720p", "audio"]);
+    expect(playback.renditions[1]).toEqual({
+      name: "720p",
+      kind: "video",
+      width: 1280,
+      height: 720,
+      timescale: 30_000,
+      codecs: "avc1.64001f",
+      init: await here.init(id, "720p"),
+      // The short last segment has ten times the rate, and is no peak.
+      bitrate: 200_000,
+      averageBitrate: Math.ceil((300_000 * 8 * 30_000) / 252_000),
+      runs: [
+        [2, 120_000],
+        [1, 12_000],
+      ],
+    });
+    const found = await call(here.broker, videos.segments, { id, revision: 1, rendition: "720p", from: 2, count: 500 });
+    expect(found.map(({ number, start, duration }) => [number, start, duration])).toEqual([
+      [2, 120_000, 120_000],
+      [3, 240_000, 12_000],
+    ]);
+    expect(await call(here.broker, videos.segments, { id, revision: 2, rendition: "720p", from: 1, count: 1 })).toEqual([]);
+  });
+});
