@@ -12,7 +12,7 @@ export interface BlobManifest {
 }
 
 /** 6,400 chunks of 8 MiB are 50 GiB, and their hashes 205 KB: one control message, below the 256 KB that NATS is to carry. */
-export const BLOB_CHUNKS_MAX = 6400;
+const BLOB_CHUNKS_MAX = 6400;
 
 export const blobs = contract("blobs", {
   /**

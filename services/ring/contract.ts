@@ -1,7 +1,6 @@
 /** Which disks exist, and which of them own which partition, at which epoch. */
 import { z } from "zod";
 import { action, contract, event, returns } from "../kernel/rpc.ts";
-import { uuid } from "../kernel/schemas.ts";
 
 export interface RingDisk {
   /** The disk's own UUID, read from its identity file: an address may change, a disk may not. */
@@ -34,6 +33,9 @@ export interface DiskHealth extends RingDisk {
   readonly reason: string | null;
 }
 
+/** Who owns a chunk, and who stands in: the same answer in every process that has the same view. */
+export { handoffsOf, ownersOf } from "./domain/placement.ts";
+
 export const ring = contract("ring", {
   /** The active ring. RING_EMPTY before the first disks are known. */
   get: action({ params: z.strictObject({}), returns: returns<RingView>(), scope: "cluster", idempotent: true }),
@@ -42,7 +44,7 @@ export const ring = contract("ring", {
   /** Makes a disk known by its address: reads its identity, keeps its new address. Answers its id. */
   register: action({
     params: z.strictObject({ address: z.string().regex(/^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}$/) }),
-    returns: returns<{ id: z.infer<typeof uuid> }>(),
+    returns: returns<{ id: string }>(),
     scope: "cluster",
     idempotent: true,
   }),

@@ -20,6 +20,7 @@ export const FETCH_BYTES_MAX = 64 * 1024 * 1024;
 export const storage = contract("storage", {
   /**
    * Stores the stream that comes along. Answers when every chunk is durable on a write quorum of disks and the blob's row is committed.
+   * The quorum is two disks in two zones; a ring with only one disk or one zone is asked for no more than it has. NOT_ENOUGH_DISKS.
    * UPLOAD_TOO_LARGE above `maxBytes`, UPLOAD_EMPTY for none; whatever ends the stream early ends the call with that error, and leaves no blob.
    */
   write: action({

@@ -1,0 +1,117 @@
+/** One chunk on its way to its owners, until it is safe. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { errorType, ERRORS, failure, messageOf } from "../../kernel/errors.ts";
+import type { StoredChunk } from "../domain/copies.ts";
+import { isPossible, isSafe, needOf, nextSends, type Copy, type Need } from "../domain/quorum.ts";
+import type { Placement, StorageDisk } from "../domain/ring.ts";
+import type { Chunk } from "./cutting.ts";
+import type { DiskPool } from "./pool.ts";
+
+/** Until a chunk is safe: with all attempts at all disks. An upload that cannot go on is refused rather than kept waiting for ever. */
+const CHUNK_MS = 60_000;
+/** What the third copy may take longer than the second. After that it is a repair job: a job is cheaper than everybody's wait. */
+const STRAGGLER_MS = 5000;
+/** The pause before another attempt at one disk: anything up to this, doubled with each attempt. */
+const PAUSE_MS = 200;
+
+/**
+ * Sends the chunk to its owners and, in place of those who fail, to others. Resolves when it is safe and the rest has come or been given up;
+ * answers who has it. NOT_ENOUGH_DISKS when it cannot become safe, DISK_STALE_EPOCH when a disk knows a newer ring.
+ */
+export async function writeChunk(pool: DiskPool, chunk: Chunk, placement: Placement, signal: AbortSignal): Promise<StoredChunk> {
+  return await new ChunkWrite(pool, chunk, placement).run(signal);
+}
+
+class ChunkWrite {
+  readonly #pool: DiskPool;
+  readonly #chunk: Chunk;
+  readonly #placement: Placement;
+  readonly #need: Need;
+  readonly #copies: readonly Copy<StorageDisk>[];
+  /** Ends what is still being sent. */
+  readonly #ended = new AbortController();
+  readonly #safe = Promise.withResolvers<void>();
+  readonly #sends: Promise<void>[] = [];
+  readonly #errors: unknown[] = [];
+
+  constructor(pool: DiskPool, chunk: Chunk, placement: Placement) {
+    this.#pool = pool;
+    this.#chunk = chunk;
+    this.#placement = placement;
+    this.#need = needOf(placement.disks);
+    const copyOn =
+      (owner: boolean) =>
+      (disk: StorageDisk): Copy<StorageDisk> => ({
+        disk,
+        owner,
+        suspect: pool.isSuspect(disk),
+        state: "untried",
+        attempts: 0,
+      });
+    this.#copies = [...placement.owners(chunk.hash).map(copyOn(true)), ...placement.others(chunk.hash).map(copyOn(false))];
+  }
+
+  async run(signal: AbortSignal): Promise<StoredChunk> {
+    const giveUp = (): void => this.#safe.reject(signal.reason);
+    const late = setTimeout(() => this.#safe.reject(this.#failure()), CHUNK_MS);
+    signal.addEventListener("abort", giveUp);
+    try {
+      signal.throwIfAborted();
+      this.#advance();
+      await this.#safe.promise;
+      await this.#stragglers();
+      return { hash: this.#chunk.hash, size: this.#chunk.bytes.length, disks: this.#holders() };
+    } finally {
+      clearTimeout(late);
+      signal.removeEventListener("abort", giveUp);
+      this.#ended.abort();
+      // The buffer is filled again as soon as this ends: nobody may still be sending from it.
+      await Promise.all(this.#sends);
+    }
+  }
+
+  #advance(): void {
+    if (this.#ended.signal.aborted) return;
+    if (isSafe(this.#copies, this.#need)) return this.#safe.resolve();
+    for (const copy of nextSends(this.#copies, this.#need)) this.#sends.push(this.#send(copy));
+    if (!isPossible(this.#copies, this.#need)) this.#safe.reject(this.#failure());
+  }
+
+  async #send(copy: Copy<StorageDisk>): Promise<void> {
+    const { hash, bytes } = this.#chunk;
+    const { signal } = this.#ended;
+    copy.state = "sending";
+    try {
+      if (copy.attempts > 0) await sleep(Math.random() * PAUSE_MS * 2 ** copy.attempts, undefined, { signal });
+      copy.attempts++;
+      await this.#pool.put(copy.disk, { hash, bytes, epoch: this.#placement.epoch }, signal);
+      copy.state = "held";
+    } catch (error) {
+      copy.state = isPassing(error) ? "failed" : "refused";
+      this.#errors.push(error);
+    }
+    this.#advance();
+  }
+
+  async #stragglers(): Promise<void> {
+    const patience = sleep(STRAGGLER_MS, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(this.#sends), patience]);
+    for (const { disk, state } of this.#copies) if (state === "sending") this.#pool.suspect(disk);
+  }
+
+  #holders(): string[] {
+    return this.#copies.filter(({ state }) => state === "held").map(({ disk }) => disk.id);
+  }
+
+  #failure(): unknown {
+    const stale = this.#errors.find((error) => errorType(error) === "DISK_STALE_EPOCH");
+    const detail = `${this.#holders().length} of ${this.#need.copies} disks took the content, which have to be in ${this.#need.zones} zones.`;
+    return stale ?? failure("NOT_ENOUGH_DISKS", detail, { cause: this.#errors.at(-1), data: { reasons: this.#errors.map(messageOf) } });
+  }
+}
+
+/** Whether another attempt at the same disk may go better. A full disk is still full a second later. */
+function isPassing(error: unknown): boolean {
+  const type = errorType(error);
+  return type !== undefined && type !== "DISK_FULL" && type !== "DISK_STALE_EPOCH" && ERRORS[type].retryable;
+}

@@ -1,0 +1,51 @@
+/** The ring as this process knows it. Storage works on with it while the ring service is away. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { failure } from "../kernel/errors.ts";
+import { call, type Caller } from "../kernel/rpc.ts";
+import { handoffsOf, ownersOf, ring, type RingView } from "../ring/contract.ts";
+import type { Placement } from "./domain/ring.ts";
+
+/** For a ring that somebody has seen to be told by the ring service, which looks at its row every two seconds. */
+const LATER_MS = 6000;
+const POLL_MS = 200;
+
+export class Rings {
+  readonly #caller: Caller;
+  #current: Placement | undefined;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  /** RING_EMPTY before the first ring. */
+  async current(): Promise<Placement> {
+    return this.#current ?? (await this.refresh());
+  }
+
+  async refresh(): Promise<Placement> {
+    const view = await call(this.#caller, ring.get, {});
+    // Of two instances of the ring service one may lag behind; an epoch never comes again.
+    if (!this.#current || view.epoch >= this.#current.epoch) this.#current = placementOf(view);
+    return this.#current;
+  }
+
+  /** The ring that came after `epoch`. DISK_STALE_EPOCH when it does not become known soon. */
+  async after(epoch: number): Promise<Placement> {
+    const deadline = Date.now() + LATER_MS;
+    for (;;) {
+      const placement = await this.refresh();
+      if (placement.epoch > epoch) return placement;
+      if (Date.now() > deadline) throw failure("DISK_STALE_EPOCH", `There is a ring after epoch ${epoch}, and it has not been told yet.`);
+      await sleep(POLL_MS);
+    }
+  }
+}
+
+function placementOf(view: RingView): Placement {
+  return {
+    epoch: view.epoch,
+    disks: view.disks,
+    owners: (chunk) => ownersOf(view, chunk),
+    others: (chunk) => handoffsOf(view, chunk),
+  };
+}

@@ -1,0 +1,55 @@
+import { randomBytes } from "node:crypto";
+import * as fc from "fast-check";
+import { errorType } from "../../../services/kernel/errors.ts";
+import { CHUNK_BYTES_MAX } from "../../../services/kernel/limits.ts";
+import { cutsOf } from "../../../services/storage/domain/cut.ts";
+
+const blob = "b".repeat(64);
+const manifestOf = (size: number) => ({ blob, size, chunks: new Uint8Array(randomBytes(32 * Math.ceil(size / CHUNK_BYTES_MAX))) });
+
+describe("the cuts of a range", () => {
+  it("are the bytes of the range, in order, each once", () => {
+    const any = fc.integer({ min: 1, max: 5 * CHUNK_BYTES_MAX });
+    fc.assert(
+      fc.property(any, any, any, (size, one, other) => {
+        const manifest = manifestOf(size);
+        const [start, end] = [Math.min(one, other) % size, Math.min(size, Math.max(one, other))];
+        fc.pre(start < end);
+        let at = start;
+        for (const { hash, size: length, from, to } of cutsOf(manifest, start, end)) {
+          const index = Math.floor(at / CHUNK_BYTES_MAX);
+          expect(hash).toBe(Buffer.from(manifest.chunks.subarray(index * 32, index * 32 + 32)).toString("hex"));
+          expect(length).toBe(Math.min(CHUNK_BYTES_MAX, size - index * CHUNK_BYTES_MAX));
+          expect(from).toBe(at - index * CHUNK_BYTES_MAX);
+          expect(to).toBeGreaterThan(from);
+          expect(to).toBeLessThanOrEqual(length);
+          at += to - from;
+        }
+        expect(at).toBe(end);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it("are all chunks when nothing is said", () => {
+    expect([...cutsOf(manifestOf(2 * CHUNK_BYTES_MAX))].map(({ from, to }) => [from, to])).toEqual([
+      [0, CHUNK_BYTES_MAX],
+      [0, CHUNK_BYTES_MAX],
+    ]);
+  });
+
+  it.each([
+    [10, 11],
+    [0, 11],
+    [3, 3],
+    [4, 2],
+  ])("are none from %i to %i of ten bytes", (start, end) => {
+    let thrown: unknown;
+    try {
+      Array.from(cutsOf(manifestOf(10), start, end));
+    } catch (error) {
+      thrown = error;
+    }
+    expect(errorType(thrown)).toBe("RANGE_NOT_SATISFIABLE");
+  });
+});
