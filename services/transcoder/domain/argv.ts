@@ -1,0 +1,208 @@
+/**
+ * A task as the ffmpeg command that does it: data, so that it can be read and tested without a process. Every option here works in ffmpeg 4.1
+ * (2018), 5.1 and 7.0.
+ */
+import type { Size } from "./ladder.ts";
+import type { AudioTask, PictureTask, Source, SpanTask } from "./plan.ts";
+import { perSecond } from "./rate.ts";
+import { inputProtection, type Demuxer } from "./whitelist.ts";
+
+export interface PlannedOutput {
+  /** The rendition (or "picture") that comes out here. */
+  readonly name: string;
+  readonly options: readonly string[];
+}
+
+export interface PlannedCommand {
+  readonly inputOptions: readonly string[];
+  /** For -filter_complex; null where the output has its own filter. */
+  readonly filter: string | null;
+  readonly outputs: readonly PlannedOutput[];
+}
+
+/** What a build of ffmpeg can do. */
+export interface Abilities {
+  /** Whether it can map HDR to SDR (zscale and tonemap). */
+  readonly canToneMap: boolean;
+  /** Its name for the option that keeps frames where the filter has put them. */
+  readonly frameSync: "-fps_mode" | "-vsync";
+}
+
+/** What the machine allows: it changes how a task is done, hardly what comes out of it. */
+export interface Means extends Abilities {
+  readonly pixelsMax: number;
+  readonly threads: number;
+}
+
+/** Longest line of a poster. */
+const POSTER_WIDTH_MAX = 1280;
+/** How far into the video the poster is looked for. */
+const POSTER_POSITION = 0.1;
+/** Keyframes among which the most typical one is chosen: eight cost 0.4 s, a hundred 1.7 s and 400 MB. */
+const POSTER_KEYFRAMES = 8;
+/** Mean brightness, of 16 (black) to 235, below which a picture shows a fade or a night. */
+const POSTER_LUMA_MIN = 32;
+
+/** The sound may be longer than its container says; a gap of hours that a false clock makes up must still end. */
+const AUDIO_SLACK_S = 10;
+
+/** How much a source may fall short of its promise and be filled up with its last picture: roundings, a tail that cannot be decoded. */
+const TAIL_S = 1;
+
+/** One decode, one encode for each rendition, each rendition a stream of fragments that begin with a keyframe. */
+export function spanCommand(task: SpanTask, means: Means): PlannedCommand {
+  const { span, rate, source, renditions } = task;
+  const from = span.first === 0 ? 0 : source.origin + seekedFrames(task) / perSecond(rate);
+  return {
+    inputOptions: [
+      // Threads of the filter graph: the default is one for each core, whatever else runs.
+      ["-filter_complex_threads", String(means.threads)],
+      inputOptions(source.demuxer, means.pixelsMax, means.threads),
+      from > 0 ? ["-ss", from.toFixed(6)] : [],
+    ].flat(2),
+    filter: spanFilter(task, means.canToneMap),
+    outputs: renditions.map(({ name, maxrateK }, index) => ({
+      name,
+      options: [
+        ["-map", `[v${index}]`],
+        // Counted on the output: a limit in time on the input does not stop a file of two frames that lie hours apart.
+        ["-frames:v", String(span.frames)],
+        // The frames lie on the grid already. ffmpeg 4 puts them there once more by another rule, and shows some one frame too late.
+        [means.frameSync, "vfr"],
+        videoEncoder(task, maxrateK, means.threads),
+        COLOURS,
+        ANONYMOUS,
+        fragments("+frag_keyframe"),
+      ].flat(),
+    })),
+  };
+}
+
+/** The sound, whole: AAC that is cut and joined clicks. */
+export function audioCommand(task: AudioTask, means: Means): PlannedCommand {
+  const options = [
+    ["-map", `0:${task.stream}`],
+    // Fills gaps with silence, and begins at the origin: silence is put before a later start, and what is earlier is cut off.
+    ["-filter:a", `asetpts=${since(task.source, 0)},aresample=48000:async=1:first_pts=0`],
+    ["-t", (task.seconds + AUDIO_SLACK_S).toFixed(3)],
+    ["-c:a", "aac", "-b:a", "128k", "-ac", "2"],
+    ANONYMOUS,
+    fragments(""),
+    // Every AAC frame is a keyframe, so fragments are cut by time, µs.
+    ["-frag_duration", "4000000"],
+  ].flat();
+  return { inputOptions: inputOptions(task.source.demuxer, means.pixelsMax, 1), filter: null, outputs: [{ name: "audio", options }] };
+}
+
+/** One JPEG. `bright` looks for a picture that is not dark, some way into the video; without it the first one will do. */
+export function pictureCommand(task: PictureTask, means: Means, bright: boolean): PlannedCommand {
+  const width = Math.min(POSTER_WIDTH_MAX, task.width);
+  const height = Math.max(2, Math.round((width * task.height) / task.width / 2) * 2);
+  const choice = [
+    "signalstats",
+    `metadata=mode=select:key=lavfi.signalstats.YAVG:value=${POSTER_LUMA_MIN}:function=greater`,
+    `thumbnail=${POSTER_KEYFRAMES}`,
+  ];
+  const resized = task.hdr && means.canToneMap ? toneMap({ width, height }) : [`scale=${width}:${height}`];
+  // Keyframes only, and also the one before the position: an exact seek would throw away the only keyframe of a short video.
+  const search = ["-skip_frame", "nokey", "-noaccurate_seek"];
+  const seek = task.source.seekable ? ["-ss", (task.seconds * POSTER_POSITION).toFixed(3)] : [];
+  const options = [
+    ["-map", `0:${task.stream}`],
+    ["-filter:v", [...resized, "setsar=1", ...(bright ? choice : [])].join(",")],
+    ["-frames:v", "1"],
+    ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "3"],
+    ANONYMOUS,
+    ["-f", "mjpeg"],
+  ].flat();
+  return {
+    inputOptions: [inputOptions(task.source.demuxer, means.pixelsMax, 1), bright ? [...search, ...seek] : []].flat(),
+    filter: null,
+    outputs: [{ name: "picture", options }],
+  };
+}
+
+function inputOptions(demuxer: Demuxer, pixelsMax: number, threads: number): readonly string[] {
+  return [
+    // No question that nobody answers, no banner, errors only, and no statistics: progress is what has been stored.
+    ["-nostdin", "-hide_banner", "-v", "error", "-nostats"],
+    // A damaged source is converted as far as it goes; by default ffmpeg says that it failed when two thirds of the frames are bad.
+    ["-max_error_rate", "1"],
+    // Time stamps as they are. By default ffmpeg counts from the start of the streams in use, in transport streams: sound and picture, which are
+    // made apart, would each begin at zero.
+    ["-copyts"],
+    inputProtection(demuxer, pixelsMax, "convert"),
+    ["-threads", String(threads)],
+  ].flat();
+}
+
+/** Neither the source's tags and chapters nor the version of the muxer: the same frames make the same bytes. */
+const ANONYMOUS: readonly string[] = ["-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"];
+
+/** What the filter converts to, written into the stream: where it is missing, players guess by height, and colours jump between renditions. */
+const COLOURS: readonly string[] = ["-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709", "-color_range", "tv"];
+
+/**
+ * The index comes with the first fragment and its edit list (`delay_moov`): sound and picture start together to the sample. With `cmaf` instead,
+ * ffmpeg's own demuxer shows the picture one frame late. No trailer: it would list fragments by offsets that no longer hold.
+ */
+function fragments(cut: string): readonly string[] {
+  return ["-f", "mp4", "-movflags", `${cut}+delay_moov+default_base_moof+skip_trailer`];
+}
+
+function videoEncoder(task: SpanTask, maxrateK: number, threads: number): readonly string[] {
+  const frames = String(task.framesPerSegment);
+  return [
+    ["-c:v", "libx264", "-threads", String(threads), "-preset", task.preset, "-profile:v", "high", "-pix_fmt", "yuv420p"],
+    // Constant quality with a cap. An average bitrate for each span costs 2.5 VMAF: it gives a still scene the bits of a fast one.
+    ["-crf", "23", "-maxrate", `${maxrateK}k`, "-bufsize", `${2 * maxrateK}k`, "-bf", "2"],
+    // A keyframe at each start of a segment and nowhere else, in every rendition alike.
+    ["-g", frames, "-keyint_min", frames, "-sc_threshold", "0"],
+    // Parameter sets that do not depend on the content, so that all spans of a video share one initialisation.
+    ["-x264-params", "stitchable=1:open-gop=0"],
+  ].flat();
+}
+
+/** Rotation is done by ffmpeg in front of this; 10 bits and 4:4:4 become 8 bits and 4:2:0 with the pixel format of the output. */
+function spanFilter(task: SpanTask, canToneMap: boolean): string {
+  const { picture, span, rate, renditions } = task;
+  const mapped = picture.hdr && canToneMap;
+  const shared = [
+    // Before frames are dropped: it needs both neighbours. One frame out for each in, and only frames that are marked are changed.
+    picture.interlaced ? ["bwdif=mode=send_frame:parity=auto:deint=interlaced"] : [],
+    [`setpts=${since(task.source, seekedFrames(task) / perSecond(rate))}`],
+    // The grid. It starts with the origin and not with the first picture, so that a picture that comes late stays late.
+    [`fps=${rate.join("/")}:start_time=0`],
+    span.preroll > 0 ? [`trim=start_frame=${span.preroll}`, "setpts=PTS-STARTPTS"] : [],
+    span.last ? [`tpad=stop_mode=clone:stop_duration=${TAIL_S}`] : [],
+    mapped ? toneMap(renditions[0] ?? { width: 0, height: 0 }) : [],
+    [`split=${renditions.length}${renditions.map((_, index) => `[s${index}]`).join("")}`],
+  ].flat();
+  const colour = `in_color_matrix=${mapped ? "bt709" : picture.matrix}:out_color_matrix=bt709:out_range=tv`;
+  const scaled = renditions.map(
+    ({ width, height }, index) => `[s${index}]scale=${width}:${height}:flags=bicubic:${colour},setsar=1[v${index}]`,
+  );
+  return [`[0:${picture.stream}]${shared.join(",")}`, ...scaled].join(";");
+}
+
+/** Frames of the grid before the first that is decoded. */
+function seekedFrames({ span }: SpanTask): number {
+  return span.first - span.preroll;
+}
+
+/** An expression for the time since so many seconds after the origin. */
+function since({ start, origin }: Source, seconds: number): string {
+  return `PTS-(${(start + origin + seconds).toFixed(6)})/TB`;
+}
+
+/** HDR (PQ, HLG) to BT.709, after the picture has its size: done at 4K the floating point costs more than the encode. */
+function toneMap({ width, height }: Size): readonly string[] {
+  return [
+    `zscale=t=linear:npl=100:w=${width}:h=${height}`,
+    "format=gbrpf32le",
+    "zscale=p=bt709",
+    "tonemap=hable:desat=0",
+    "zscale=t=bt709:m=bt709:r=tv",
+    "format=yuv420p",
+  ];
+}

@@ -1,0 +1,72 @@
+/**
+ * Runs ffmpeg. The one module that knows fluent-ffmpeg, and what to stay away from in it (2.1.3): its `progress` event starts an ffprobe of its
+ * own without our whitelists; a list of options is split at spaces, single arguments are not; `kill` before the process exists does nothing;
+ * its timeout reports before the process is gone; and the path of the program is one for the whole process.
+ */
+import createCommand from "fluent-ffmpeg";
+import { failure } from "../../kernel/errors.ts";
+import type { PlannedCommand } from "../domain/argv.ts";
+import { LOG_CHARACTERS, type Ended } from "../domain/ending.ts";
+
+/** 25 days: a longer timer fires at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+export interface FfmpegRun {
+  readonly launcher: string;
+  readonly folder: string;
+  readonly command: PlannedCommand;
+  readonly input: string;
+  /** Where the output of this name goes: an address that we made. */
+  readonly target: (name: string) => string;
+  readonly timeoutS: number;
+  readonly signal: AbortSignal;
+}
+
+/** Resolves, or rejects with the signal's reason or TRANSCODE_TIMEOUT, only when the process is gone. */
+export async function runFfmpeg(run: FfmpegRun): Promise<Ended> {
+  run.signal.throwIfAborted();
+  const timeout = AbortSignal.timeout(Math.min(Math.ceil(run.timeoutS * 1000), TIMER_MS_MAX));
+  const ended = await untilGone(commandOf(run), AbortSignal.any([run.signal, timeout]));
+  run.signal.throwIfAborted();
+  if (timeout.aborted) {
+    throw failure("TRANSCODE_TIMEOUT", `The conversion was not done after ${Math.round(run.timeoutS)} s.`, { data: { log: ended.log } });
+  }
+  return ended;
+}
+
+type Command = ReturnType<typeof createCommand>;
+
+function commandOf({ launcher, folder, command, input, target }: FfmpegRun): Command {
+  const built = createCommand({ cwd: folder })
+    .setFfmpegPath(launcher)
+    .input(input)
+    .inputOptions(...command.inputOptions);
+  if (command.filter !== null) built.complexFilter(command.filter);
+  for (const { name, options } of command.outputs) built.output(target(name)).outputOptions(...options);
+  return built;
+}
+
+async function untilGone(command: Command, signal: AbortSignal): Promise<Ended> {
+  let log = "";
+  const kill = (): void => void command.kill("SIGKILL");
+  return await new Promise<Ended>((resolve) => {
+    const end = (by: number | string): void => {
+      signal.removeEventListener("abort", kill);
+      resolve({ by, log });
+    };
+    command
+      .on("start", () => {
+        if (signal.aborted) kill();
+      })
+      .on("stderr", (line: string) => (log = `${log}${line}\n`.slice(-LOG_CHARACTERS)))
+      .on("end", () => end(0))
+      .on("error", (error: Error) => end(reasonOf(error.message)));
+    signal.addEventListener("abort", kill);
+    command.run();
+  });
+}
+
+function reasonOf(message: string): number | string {
+  const [, code, signal] = /^ffmpeg (?:exited with code ([0-9]+)|was killed with signal (\w+))/.exec(message) ?? [];
+  return code === undefined ? (signal ?? message) : Number(code);
+}

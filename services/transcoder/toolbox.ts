@@ -1,0 +1,40 @@
+/** Gives the service ffmpeg and ffprobe: found, checked and fenced in before the first job comes. */
+import { availableParallelism } from "node:os";
+import type { ServiceSchema } from "moleculer";
+import { loadConfig } from "../../config/index.ts";
+import type { WithWorker } from "../../mixins/worker.mixin.ts";
+import type { Means } from "./domain/argv.ts";
+import { openTools, type Tools } from "./ffmpeg/sandbox.ts";
+
+/** x264 gains little from more, and each costs memory: 8K in eight threads has 4.3 GB of address space. */
+const THREADS_MAX = 8;
+
+export interface WithTools extends WithWorker {
+  tools: Tools;
+  means: Means;
+}
+
+export const toolbox: Partial<ServiceSchema> & ThisType<WithTools> = {
+  async started() {
+    const { FFMPEG_PATH, FFPROBE_PATH, SOURCE_SECONDS_MAX, SOURCE_PIXELS_MAX, TRANSCODER_SLOTS } = loadConfig();
+    this.tools = await openTools({ ffmpeg: FFMPEG_PATH, ffprobe: FFPROBE_PATH }, SOURCE_SECONDS_MAX);
+    const threads = Math.min(THREADS_MAX, Math.max(1, Math.floor(availableParallelism() / TRANSCODER_SLOTS)));
+    this.means = { threads, pixelsMax: SOURCE_PIXELS_MAX, ...this.tools.programs.abilities };
+    introduce(this.tools, this.logger);
+  },
+
+  async stopped() {
+    await this.tools?.close();
+  },
+};
+
+function introduce({ programs: { ffmpeg, ffprobe, abilities }, leftOut }: Tools, logger: WithTools["logger"]): void {
+  for (const [name, { path, found, version }] of Object.entries({ ffmpeg, ffprobe })) {
+    logger.info(`found ${name}`, { found, path, version });
+    if (found === "package") {
+      logger.warn(`${name} comes from an npm package and is years old, with known holes; get a current one: apt-get install ffmpeg`);
+    }
+  }
+  if (leftOut.length > 0) logger.warn("strangers' files are read with less protection: this machine has not all programs", { leftOut });
+  if (!abilities.canToneMap) logger.info("this ffmpeg has no zscale: HDR videos will look pale");
+}

@@ -1,0 +1,102 @@
+/** Spans and sound: what comes out of ffmpeg is cut into segments, stored, and published while ffmpeg goes on. */
+import { audioCommand, spanCommand, type PlannedCommand } from "../domain/argv.ts";
+import { CmafSplitter, FROM_THE_START, type Position } from "../domain/cmaf.ts";
+import { failureOf } from "../domain/ending.ts";
+import { audioSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
+import { perSecond } from "../domain/rate.ts";
+import { convert } from "../ffmpeg/convert.ts";
+import type { Hand } from "./ports.ts";
+import { Publisher } from "./publisher.ts";
+
+/** Wall clock for a job: something to start with, and for each second of video 50 times what the whole ladder takes on one core. */
+const TIMEOUT = { baseS: 600, perSecond: 100 } as const;
+
+export async function encodeSpan(task: SpanTask, hand: Hand): Promise<void> {
+  const { span, rate, framesPerSegment, renditions } = task;
+  await encode(task, hand, {
+    command: spanCommand(task, hand.means),
+    what: "picture",
+    position: { segment: span.first / framesPerSegment + 1, frame: span.first, rate },
+    seconds: span.frames / perSecond(rate),
+    segments: renditions.length * Math.ceil(span.frames / framesPerSegment),
+  });
+}
+
+export async function encodeAudio(task: AudioTask, hand: Hand): Promise<void> {
+  await encode(task, hand, {
+    command: audioCommand(task, hand.means),
+    what: "sound",
+    position: FROM_THE_START,
+    seconds: task.seconds,
+    segments: audioSegments(task.seconds),
+  });
+}
+
+interface Encoding {
+  readonly command: PlannedCommand;
+  readonly what: "picture" | "sound";
+  readonly position: Position;
+  readonly seconds: number;
+  /** How many are planned, over all renditions. */
+  readonly segments: number;
+}
+
+async function encode({ source }: SpanTask | AudioTask, hand: Hand, encoding: Encoding): Promise<void> {
+  const { tools, ports, signal } = hand;
+  const outputs: Output[] = [];
+  const stored = (): number => outputs.reduce((sum, output) => sum + output.segments, 0);
+  const ended = await convert({
+    tools,
+    signal,
+    command: encoding.command,
+    timeoutS: TIMEOUT.baseS + TIMEOUT.perSecond * encoding.seconds,
+    source: { size: source.size, read: async (start, end) => await ports.read(source.blob, start, end) },
+    async take(name, bytes) {
+      const output = new Output(name, encoding.position, hand);
+      outputs.push(output);
+      for await (const some of bytes) {
+        await output.write(some);
+        hand.progress(stored() / encoding.segments);
+      }
+    },
+  });
+  const failure = failureOf(ended, stored(), encoding.what);
+  if (failure) throw failure;
+  for (const output of outputs) await output.end();
+  await ports.finish();
+}
+
+/** One rendition on its way to the storage, in order: the next bytes are read when the segment before is durable. */
+class Output {
+  segments = 0;
+  readonly #name: string;
+  readonly #splitter: CmafSplitter;
+  readonly #hand: Hand;
+  #publisher: Publisher | undefined;
+
+  constructor(name: string, position: Position, hand: Hand) {
+    this.#name = name;
+    this.#splitter = new CmafSplitter(position);
+    this.#hand = hand;
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    const { ports, signal } = this.#hand;
+    for (const part of this.#splitter.push(bytes)) {
+      signal.throwIfAborted();
+      const { blob, size } = await ports.put(part.bytes);
+      if (part.kind === "init") {
+        this.#publisher = new Publisher(this.#name, part, { blob, size }, async (publication) => await ports.publish(publication));
+      } else {
+        await this.#publisher?.add({ number: part.number, blob, size, start: part.start, duration: part.duration });
+        this.segments += 1;
+      }
+    }
+  }
+
+  /** To be called when ffmpeg has ended well: a stream that was cut off ends inside of a box. */
+  async end(): Promise<void> {
+    this.#splitter.end();
+    await this.#publisher?.drain();
+  }
+}

@@ -1,0 +1,61 @@
+/** Looks at a source and plans its conversion. */
+import { HEAD_BYTES, sniff } from "../domain/sniff.ts";
+import { planOf } from "../domain/plan.ts";
+import { factsOf, type SourceFacts } from "../domain/facts.ts";
+import { candidateOf, type Candidate, type SourceLimits } from "../domain/probe.ts";
+import type { Demuxer } from "../domain/whitelist.ts";
+import { probe, readTimeline } from "../ffmpeg/probe.ts";
+import { removeFolder } from "../ffmpeg/sandbox.ts";
+import { serveSource } from "../ffmpeg/source.ts";
+import type { Hand, StoredBlob } from "./ports.ts";
+
+/**
+ * Sources up to this size are read through once: then the number of segments that is promised is right also where the container's words are
+ * not (a copy that was cut off, sound that outlasts the picture). It takes some seconds; converting 2 GiB takes many minutes.
+ */
+const READ_THROUGH_BYTES_MAX = 2 * 1024 ** 3;
+
+/** Share of this work that is done when the kind of the source is known. */
+const PROBED = 0.3;
+
+export interface InspectionSettings {
+  readonly limits: SourceLimits;
+  /** Of x264. It is part of the plan, since all spans of a video must be encoded alike. */
+  readonly preset: string;
+}
+
+export async function inspect({ blob, size }: StoredBlob, hand: Hand, { limits, preset }: InspectionSettings): Promise<void> {
+  const { ports } = hand;
+  await ports.begin();
+  const demuxer = sniff(await joined(await ports.read(blob, 0, Math.min(size, HEAD_BYTES))));
+  const facts = await examine({ blob, size }, demuxer, hand, limits);
+  await ports.applyPlan(facts, planOf(facts, { blob, size, demuxer }, preset));
+}
+
+async function examine({ blob, size }: StoredBlob, demuxer: Demuxer, hand: Hand, limits: SourceLimits): Promise<SourceFacts> {
+  const { tools, ports, signal } = hand;
+  const folder = await tools.folder();
+  const source = await serveSource({ size, read: async (start, end) => await ports.read(blob, start, end) });
+  const question = { ffprobe: tools.ffprobe, folder, url: source.url, demuxer, limits, signal };
+  try {
+    const candidate = candidateOf(await probe(question), demuxer, limits);
+    hand.progress(PROBED);
+    const timeline = mustReadThrough(candidate, size) ? await readTimeline(question) : undefined;
+    return factsOf(candidate, timeline, limits);
+  } finally {
+    await source.close();
+    await removeFolder(folder);
+    // A source that could not be read because a disk failed looks damaged, and is not.
+    source.throwFailure();
+  }
+}
+
+function mustReadThrough({ durationS }: Candidate, size: number): boolean {
+  return durationS === undefined || size <= READ_THROUGH_BYTES_MAX;
+}
+
+async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const part of stream) parts.push(part);
+  return Buffer.concat(parts);
+}

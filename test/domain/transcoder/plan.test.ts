@@ -1,0 +1,106 @@
+import { errorType } from "../../../services/kernel/errors.ts";
+import type { SourceFacts } from "../../../services/transcoder/domain/facts.ts";
+import { PLAN_VERSION, planOf, segmentFrames, taskOf } from "../../../services/transcoder/domain/plan.ts";
+
+const blob = { blob: "ab".repeat(32), size: 1000, demuxer: "mov" } as const;
+
+function facts(
+  about: Partial<SourceFacts["picture"]> = {},
+  sound: SourceFacts["sound"] = { stream: 1, codec: "aac", seconds: 10 },
+): SourceFacts {
+  return {
+    container: "mp4",
+    startS: 0,
+    originS: 0,
+    durationS: 10,
+    picture: {
+      stream: 0,
+      codec: "h264",
+      width: 1280,
+      height: 720,
+      rate: [30, 1],
+      frames: 300,
+      steady: true,
+      interlaced: false,
+      hdr: false,
+      matrix: "bt709",
+      ...about,
+    },
+    sound,
+  };
+}
+
+describe("a plan", () => {
+  const plan = planOf(facts(), blob, "veryfast");
+
+  it("promises every rendition with the number of its segments", () => {
+    expect(plan.renditions).toEqual([
+      { name: "720p", kind: "video", width: 1280, height: 720, segments: 3 },
+      { name: "480p", kind: "video", width: 854, height: 480, segments: 3 },
+      { name: "360p", kind: "video", width: 640, height: 360, segments: 3 },
+      { name: "240p", kind: "video", width: 426, height: 240, segments: 3 },
+      { name: "audio", kind: "audio", width: 0, height: 0, segments: 3 },
+    ]);
+  });
+
+  it("is one task for the sound, one for each span, one for the poster", () => {
+    expect(plan.tasks.map(({ kind }) => kind)).toEqual(["video.audio", "video.span", "video.picture"]);
+    expect(planOf(facts({}, null), blob, "veryfast").tasks.map(({ kind }) => kind)).toEqual(["video.span", "video.picture"]);
+  });
+
+  it("covers every frame with its spans, each of which begins a segment", () => {
+    const spans = plan.tasks.filter(({ kind }) => kind === "video.span").map(({ payload }) => taskOf("video.span", payload));
+    let next = 0;
+    for (const { span, framesPerSegment } of spans) {
+      expect(span.first).toBe(next);
+      expect(span.first % framesPerSegment).toBe(0);
+      next += span.frames;
+    }
+    expect(next).toBe(300);
+    expect(spans.map(({ span }) => span.last)).toEqual([...spans.slice(1).map(() => false), true]);
+  });
+
+  it("survives the queue, and stays small", () => {
+    for (const { kind, payload } of plan.tasks) {
+      const text = JSON.stringify(payload);
+      expect(text.length).toBeLessThan(4096);
+      expect(taskOf(kind, JSON.parse(text))).toEqual(payload);
+    }
+  });
+
+  it("says that a transport stream cannot be sought in", () => {
+    const [first] = planOf(facts(), { ...blob, demuxer: "mpegts" }, "veryfast").tasks;
+    expect(taskOf("video.audio", first?.payload).source.seekable).toBe(false);
+  });
+
+  it("is refused by a transcoder of another version", () => {
+    let thrown: unknown;
+    try {
+      taskOf("video.audio", { ...plan.tasks[0]?.payload, version: PLAN_VERSION + 1 });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(errorType(thrown)).toBe("TRANSCODE_FAILED");
+  });
+});
+
+describe("the length of segments", () => {
+  it.each([
+    [300, [30, 1], 120],
+    [1, [30, 1], 120],
+    [240, [30, 1], 120],
+    [75, [25, 1], 100],
+    [4, [1, 1], 4],
+    [1_000_000, [60_000, 1001], 240],
+  ] as const)("of %d frames at %j is %d frames", (frames, rate, expected) => {
+    expect(segmentFrames(frames, rate)).toBe(expected);
+  });
+
+  it("is near 4 s, and never leaves a sliver at the end", () => {
+    for (let frames = 1200; frames < 2400; frames++) {
+      const length = segmentFrames(frames, [30, 1]);
+      expect(Math.abs(length - 120)).toBeLessThanOrEqual(12);
+      expect(frames % length === 0 || frames % length >= length / 2).toBe(true);
+    }
+  });
+});

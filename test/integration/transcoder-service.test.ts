@@ -1,0 +1,183 @@
+/** The transcoder with the real catalogue, the real queue and real ffmpeg; only the disks are a map in memory. */
+import { createHash, randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { Readable } from "node:stream";
+import type { ServiceBroker, ServiceSchema } from "moleculer";
+import { openDatabase } from "../../mixins/database/connection.ts";
+import { execute, one, type Database } from "../../mixins/database/sql.ts";
+import jobsService from "../../services/jobs/jobs.service.ts";
+import { failure } from "../../services/kernel/errors.ts";
+import { call, implement } from "../../services/kernel/rpc.ts";
+import { storage, type StoredBlob } from "../../services/storage/contract.ts";
+import { transcoder } from "../../services/transcoder/contract.ts";
+import transcoderService from "../../services/transcoder/transcoder.service.ts";
+import { videos, type Video, type VideoStatus } from "../../services/videos/contract.ts";
+import videosService from "../../services/videos/videos.service.ts";
+import { eventually } from "../support/eventually.ts";
+import { runningPrograms } from "../support/ffmpeg.ts";
+import { describeWith } from "../support/neighbours.ts";
+import { testDatabase, type TestDatabase } from "../support/postgres.ts";
+import { startServices } from "../support/services.ts";
+import { Sources } from "../support/sources.ts";
+import { removeFolder, temporaryFolder } from "../support/tritontube.ts";
+
+/** A conversion of seconds of small pictures, on a busy machine. */
+const WORK_MS = 50_000;
+
+let folder: string;
+let sources: Sources;
+let database: TestDatabase;
+let db: Database;
+let broker: ServiceBroker;
+const blobs = new Map<string, Uint8Array>();
+/** What the next reads or writes of the storage are to fail with. */
+const faults: Error[] = [];
+
+async function store(bytes: Uint8Array): Promise<StoredBlob> {
+  const blob = createHash("sha256").update(bytes).digest("hex");
+  blobs.set(blob, bytes);
+  await execute(db, "insert into blobs (id, size, chunks) values (decode($1, 'hex'), $2, decode($1, 'hex')) on conflict do nothing", [
+    blob,
+    bytes.length,
+  ]);
+  return { blob, size: bytes.length };
+}
+
+function bytesOf(blob: string): Uint8Array {
+  const fault = faults.shift();
+  if (fault) throw fault;
+  const bytes = blobs.get(blob);
+  if (!bytes) throw failure("BLOB_NOT_FOUND", blob);
+  return bytes;
+}
+
+const unused = async (): Promise<never> => await Promise.reject(failure("INTERNAL", "The transcoder has no business with this action."));
+
+const memoryStorage: ServiceSchema = {
+  name: "storage",
+  actions: implement()(storage, {
+    read: async ({ blob, start, end }) => Readable.from([bytesOf(blob).subarray(start, end)]),
+    put: async ({ bytes }) => await store(bytes),
+    write: unused,
+    fetch: unused,
+    stat: unused,
+  }),
+};
+
+async function upload(name: string): Promise<string> {
+  const id = randomUUID();
+  const source = await store(await readFile(await sources.path(name)));
+  await call(broker, videos.create, { id, title: name, filename: name, source });
+  return id;
+}
+
+async function until(id: string, status: VideoStatus): Promise<Video> {
+  return await eventually<Video | undefined>(
+    async () => {
+      const video = await call(broker, videos.get, { id });
+      if (video.status !== status && ["ready", "failed"].includes(video.status))
+        throw new Error(JSON.stringify(video.error ?? video.status));
+      return video.status === status ? video : undefined;
+    },
+    { timeoutMs: WORK_MS, what: `the status ${status}` },
+  );
+}
+
+describeWith(["ffmpeg", "ffprobe"], "the transcoder service", () => {
+  beforeAll(async () => {
+    folder = await temporaryFolder("tritontube-transcoder-");
+    sources = new Sources(folder, "http://127.0.0.1:9");
+    database = await testDatabase();
+    db = openDatabase(database.url, { connectionsMax: 8 });
+    broker = await startServices(database.url, jobsService, videosService, memoryStorage, transcoderService);
+  });
+  afterAll(async () => {
+    await broker.stop();
+    expect(await runningPrograms()).toEqual([]);
+    await database.drop();
+    await removeFolder(folder);
+  });
+
+  it("makes a video ready: facts, segments of every rendition, a poster", async () => {
+    const id = await upload("plain.mp4");
+    const video = await until(id, "ready");
+    expect(video).toMatchObject({
+      width: 640,
+      height: 360,
+      frameRate: 30,
+      container: "mp4",
+      videoCodec: "h264",
+      audioCodec: "aac",
+      hasThumbnail: true,
+      error: null,
+    });
+    const { renditions, frameRate } = await call(broker, videos.playback, { id });
+    expect(frameRate).toEqual([30, 1]);
+    expect(renditions.map(({ name, codecs, timescale, runs }) => [name, codecs.slice(0, 5), timescale, runs.length])).toEqual(
+      expect.arrayContaining([
+        ["240p", "avc1.", 15_360, 2],
+        ["360p", "avc1.", 15_360, 2],
+        ["audio", "mp4a.", 48_000, 2],
+      ]),
+    );
+    const { blob } = await call(broker, videos.thumbnail, { id });
+    expect(Buffer.from(bytesOf(blob)).toString("hex", 0, 3)).toBe("ffd8ff");
+  });
+
+  it.each([
+    ["text.mp4", "SOURCE_NOT_MEDIA", undefined],
+    ["pixel-bomb.mp4", "SOURCE_TOO_BIG", expect.stringContaining("max pixel count")],
+    ["audio-only.m4a", "SOURCE_WITHOUT_PICTURE", undefined],
+    ["gap-bomb.mp4", "SOURCE_TOO_COMPLEX", undefined],
+  ])("fails %s at the first attempt as %s, and keeps ffmpeg's words for operators", async (name, type, log) => {
+    const id = await upload(name);
+    const { error } = await until(id, "failed");
+    expect(error?.code).toBe(type);
+    expect(error?.message).not.toMatch(/0x[0-9a-f]{4}/);
+    const job = await one<{ attempts: number; failure: { log?: string } }>(db, "select attempts, failure from jobs where video_id = $1", [
+      id,
+    ]);
+    expect(job).toMatchObject({ attempts: 1, failure: { type } });
+    expect(job?.failure.log).toEqual(log);
+  });
+
+  it("tries again when the disks fail, and then makes the video", async () => {
+    faults.push(failure("DISK_UNAVAILABLE", "as the test wants it"));
+    const id = await upload("tiny.mp4");
+    await eventually(async () => (await one<{ failure: unknown }>(db, "select failure from jobs where video_id = $1", [id]))?.failure, {
+      what: "the failure",
+    });
+    await execute(db, "update jobs set run_at = now() where video_id = $1", [id]);
+    expect((await until(id, "ready")).error).toBeNull();
+  });
+
+  it("ends ffmpeg when the video is deleted, and goes on with others", async () => {
+    const id = await upload("very-long.mp4");
+    await eventually(async () => (await call(broker, videos.status, { id })).renditions.some(({ segmentsDone }) => segmentsDone > 0), {
+      timeoutMs: WORK_MS,
+      what: "the first segment",
+    });
+    expect(await call(broker, transcoder.info, {})).toMatchObject({ ffmpeg: expect.stringMatching(/^ffmpeg version/), slots: 1 });
+    await call(broker, videos.remove, { id });
+    await eventually(async () => (await runningPrograms()).length === 0, { what: "the end of ffmpeg" });
+    await until(await upload("tiny.mp4"), "ready");
+  });
+
+  it("gives its work back when it stops, and another takes it up without loss of an attempt", async () => {
+    const id = await upload("very-long.mp4");
+    await eventually(async () => (await call(broker, videos.status, { id })).renditions.some(({ segmentsDone }) => segmentsDone > 0), {
+      timeoutMs: WORK_MS,
+      what: "the first segment",
+    });
+    await broker.stop();
+    expect(await runningPrograms()).toEqual([]);
+    const job = await one<{ state: string; attempts: number }>(
+      db,
+      "select state, attempts from jobs where video_id = $1 and kind = 'video.span'",
+      [id],
+    );
+    expect(job).toEqual({ state: "queued", attempts: 0 });
+    broker = await startServices(database.url, jobsService, videosService, memoryStorage, transcoderService);
+    await until(id, "ready");
+  });
+});

@@ -1,0 +1,259 @@
+/** What phones, cameras, browsers and broadcasters send, through real ffmpeg: every set of programs that this machine has. */
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { taskOf, type SpanTask } from "../../services/transcoder/domain/plan.ts";
+import type { ProgramPaths } from "../../services/transcoder/ffmpeg/locate.ts";
+import { openTools, type Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
+import { doTask, LIMITS, Workshop, type Made } from "../support/conversion.ts";
+import { countDecoded, describeWithToolsets, ffmpeg, ffprobe, runningPrograms } from "../support/ffmpeg.ts";
+import { Sources } from "../support/sources.ts";
+import { removeFolder, temporaryFolder } from "../support/tritontube.ts";
+
+/** Sound and picture may start this far apart, s: one frame of 25 a second, and less than anybody hears. */
+const SYNC_S = 0.04;
+
+let folder: string;
+let sources: Sources;
+beforeAll(async () => {
+  folder = await temporaryFolder("tritontube-sources-");
+  sources = new Sources(folder, "http://127.0.0.1:9");
+});
+afterAll(async () => await removeFolder(folder));
+
+interface Expected {
+  /** Frames of the result. The same as a decoder finds in the source, where that is not said to be otherwise. */
+  readonly frames: number;
+  readonly sourceFrames?: number;
+  /** Renditions of the picture, the largest first. */
+  readonly ladder: readonly string[];
+  readonly sound?: false;
+}
+
+const two = ["360p 640x360", "240p 426x240"];
+const small = ["240p 320x240"];
+
+const ordinary: readonly (readonly [title: string, source: string, expected: Expected])[] = [
+  ["an ordinary MP4, its index at the end", "plain.mp4", { frames: 150, ladder: two }],
+  ["a telephone's video held upright", "portrait.mp4", { frames: 150, ladder: ["360p 360x640", "240p 240x426"] }],
+  ["a picture of odd size with all its colour", "odd-size-444.mp4", { frames: 60, ladder: ["360p 642x360", "240p 428x240"], sound: false }],
+  ["frames that come as they like", "variable-rate.mp4", { frames: 118, sourceFrames: 96, ladder: small }],
+  ["30000/1001 frames a second", "ntsc.mp4", { frames: 90, ladder: small, sound: false }],
+  [
+    "120 frames a second, of which each second is kept",
+    "120-a-second.mp4",
+    { frames: 120, sourceFrames: 240, ladder: small, sound: false },
+  ],
+  ["a single frame", "one-frame.mp4", { frames: 1, ladder: small, sound: false }],
+  ["a picture smaller than the ladder", "tiny.mp4", { frames: 60, ladder: ["100p 160x100"], sound: false }],
+  ["no sound", "no-audio.mp4", { frames: 75, ladder: small, sound: false }],
+  ["10-bit HEVC with HDR", "hevc-10-bit-hdr.mp4", { frames: 50, ladder: two, sound: false }],
+  ["open groups of pictures", "open-gop.mp4", { frames: 120, ladder: small, sound: false }],
+  ["a transport stream that starts at 1.4 s", "starts-at-1.4-s.ts", { frames: 150, ladder: two }],
+  ["a Matroska file that starts at 5 s", "starts-at-5-s.mkv", { frames: 150, ladder: two }],
+  ["an edit list that hides the first frames", "edit-list.mp4", { frames: 105, ladder: two }],
+  ["sound that comes half a second late", "late-audio.mp4", { frames: 150, ladder: two }],
+  ["a picture that comes half a second late", "late-picture.mp4", { frames: 165, sourceFrames: 150, ladder: two }],
+  [
+    "interlaced television with long pixels",
+    "interlaced-anamorphic.ts",
+    { frames: 75, ladder: ["480p 640x480", "360p 480x360", "240p 320x240"], sound: false },
+  ],
+  ["VP9 and Opus", "vp9-opus.webm", { frames: 75, ladder: small }],
+  ["what a browser records, without a duration", "live.webm", { frames: 75, ladder: small }],
+  ["MPEG-4 and MP3 in AVI", "mpeg4-mp3.avi", { frames: 75, ladder: small }],
+  ["subtitles that are left aside", "subtitles.mkv", { frames: 150, ladder: two }],
+  ["a picture that changes its size", "changes-size.ts", { frames: 120, ladder: two, sound: false }],
+  ["flipped bits", "bit-rot.mp4", { frames: 150, ladder: two }],
+  // The last packet is there in part: announced, and filled with the frame before.
+  ["a copy that was cut off", "cut-off.mp4", { frames: 91, sourceFrames: 90, ladder: two }],
+];
+
+describeWithToolsets((paths: ProgramPaths) => {
+  let tools: Tools;
+  beforeAll(async () => {
+    tools = await openTools(paths, LIMITS.secondsMax);
+  });
+  afterEach(async () => expect(await runningPrograms()).toEqual([]));
+  afterAll(async () => await tools.close());
+
+  const workshop = () => new Workshop(tools);
+
+  it.each(ordinary)("makes segments of %s", async (_title, name, { frames, sourceFrames = frames, ladder, sound = true }) => {
+    const path = await sources.path(name);
+    expect(await framesIn(path)).toBe(sourceFrames);
+    const shop = workshop();
+    const made = await shop.convert(path);
+    expect(made.facts.picture.frames).toBe(frames);
+    expect(
+      made.plan.renditions.map(({ name: rendition, width, height }) => (width > 0 ? `${rendition} ${width}x${height}` : rendition)),
+    ).toEqual([...ladder, ...(sound ? ["audio"] : [])]);
+    const at = await place();
+    for (const rendition of made.plan.renditions) {
+      expectUnbroken(made, rendition);
+      if (rendition.kind === "video") await expectPicture(await shop.assemble(made, rendition.name, at), { ...rendition, frames });
+      else await expectSound(await shop.assemble(made, "audio", at), made.facts.sound?.seconds ?? 0);
+    }
+    expect(made.finished).toEqual(made.plan.tasks.map(({ kind }) => kind));
+    const poster = join(at, "poster.jpg");
+    await writeFile(poster, made.thumbnail ?? []);
+    expect(await ffprobe(poster, "v", "codec_name,width,height")).toEqual({ codec_name: "mjpeg", ...sizeOf(ladder[0]) });
+  });
+
+  it.each(["flash-and-beep.mp4", "flash-and-beep.ts", "flash-and-beep.mkv", "flash-and-beep.webm", "flash-and-beep.mov"])(
+    "keeps sound and picture together in %s",
+    async (name) => {
+      const shop = workshop();
+      const made = await shop.convert(await sources.path(name));
+      const at = await place();
+      const flashes = await flashesIn(await shop.assemble(made, "240p", at));
+      const beeps = await beepsIn(await shop.assemble(made, "audio", at));
+      expect(flashes.length).toBeGreaterThanOrEqual(3);
+      for (const [index, flash] of flashes.entries()) expect(Math.abs(flash - (beeps[index] ?? Number.NaN))).toBeLessThanOrEqual(SYNC_S);
+    },
+  );
+
+  it("keeps late sound late", async () => {
+    const shop = workshop();
+    const made = await shop.convert(await sources.path("late-audio.mp4"));
+    const [first] = await beepsIn(await shop.assemble(made, "audio", await place()));
+    expect(first).toBeGreaterThan(0.5 - SYNC_S);
+    expect(first).toBeLessThan(0.5 + SYNC_S);
+  });
+
+  it.each(["faststart.mp4", "starts-at-5-s.mkv", "variable-rate.mp4", "edit-list.mp4", "vp9-opus.webm"])(
+    "joins the spans of %s without a seam",
+    async (name) => {
+      const shop = workshop();
+      const { facts, plan } = await shop.plan(shop.store(await readFile(await sources.path(name))));
+      const task = taskOf("video.span", plan.tasks.find(({ kind }) => kind === "video.span")?.payload);
+      const { frames } = facts.picture;
+      const length = Math.ceil(frames / 4);
+      const preroll = facts.picture.steady ? 2 : 30;
+      const span = (index: number, first: number, count: number): SpanTask["span"] => ({
+        index,
+        first,
+        frames: count,
+        preroll: Math.min(first, preroll),
+        last: first + count === frames,
+      });
+      const at = await place();
+      const whole = await encodeSpans(shop, { ...task, framesPerSegment: length }, [span(0, 0, frames)], join(at, "whole.mp4"));
+      const spans = [span(0, 0, length), span(1, length, 2 * length), span(2, 3 * length, frames - 3 * length)];
+      const parts = await encodeSpans(shop, { ...task, framesPerSegment: length }, spans, join(at, "parts.mp4"));
+      expect(parts.inits).toBe(1);
+      expect(parts.times).toEqual(whole.times);
+      expect(await countDecoded(join(at, "parts.mp4"))).toBe(frames);
+      // Every frame shows what it shows in one piece: another frame of these sources is below 20 dB.
+      expect(await worstPsnr(join(at, "whole.mp4"), join(at, "parts.mp4"))).toBeGreaterThan(28);
+    },
+  );
+
+  it("takes a poster that is not dark from a video that begins dark", async () => {
+    const made = await workshop().convert(await sources.path("dark-start.mp4"));
+    const path = join(await place(), "poster.jpg");
+    await writeFile(path, made.thumbnail ?? []);
+    const words = await ffmpeg([
+      "-v",
+      "info",
+      "-i",
+      path,
+      "-vf",
+      "signalstats,metadata=print:key=lavfi.signalstats.YAVG",
+      "-f",
+      "null",
+      "-",
+    ]);
+    expect(Number(/YAVG=([0-9.]+)/.exec(words)?.[1])).toBeGreaterThan(32);
+  });
+
+  it("tells how far it is, up to the end", async () => {
+    const { progress } = await workshop().convert(await sources.path("no-audio.mp4"));
+    expect(progress).toEqual(progress.toSorted((a, b) => a - b));
+    expect(progress.at(-1)).toBe(1);
+  });
+});
+
+/** Frames of a source: counted once for all sets of programs. */
+async function framesIn(path: string): Promise<number> {
+  const frames = counted.get(path) ?? (await countDecoded(path));
+  counted.set(path, frames);
+  return frames;
+}
+const counted = new Map<string, number>();
+
+/** Of "360p 640x360". */
+function sizeOf(rung: string | undefined): { width: string; height: string } {
+  const [, width = "", height = ""] = /(\d+)x(\d+)$/.exec(rung ?? "") ?? [];
+  return { width, height };
+}
+
+const place = async () => await mkdtemp(join(folder, "made-"));
+
+/** Numbers and times without a gap, as many as were promised. */
+function expectUnbroken(made: Made, { name, segments: promised }: { name: string; segments: number }): void {
+  const segments = made.published.get(name)?.segments ?? [];
+  expect(segments.map(({ number }) => number)).toEqual(Array.from({ length: promised }, (_, index) => index + 1));
+  let next = 0;
+  for (const { start, duration } of segments) {
+    expect(start).toBe(next);
+    next = start + duration;
+  }
+}
+
+async function expectPicture(path: string, { width, height, frames }: { width: number; height: number; frames: number }): Promise<void> {
+  const about = "nb_read_frames,width,height,pix_fmt,sample_aspect_ratio,color_space,color_transfer,color_primaries,start_time";
+  expect(await ffprobe(path, "v", about)).toEqual({
+    nb_read_frames: String(frames),
+    width: String(width),
+    height: String(height),
+    pix_fmt: "yuv420p",
+    sample_aspect_ratio: "1:1",
+    color_space: "bt709",
+    color_transfer: "bt709",
+    color_primaries: "bt709",
+    start_time: "0.000000",
+  });
+}
+
+async function expectSound(path: string, seconds: number): Promise<void> {
+  const { start_time: start, duration, channels, sample_rate: rate } = await ffprobe(path, "a", "start_time,duration,channels,sample_rate");
+  expect([channels, rate]).toEqual(["2", "48000"]);
+  expect(Math.abs(Number(start))).toBeLessThanOrEqual(SYNC_S);
+  expect(Math.abs(Number(duration) - seconds)).toBeLessThan(0.1);
+}
+
+/** When black ends, s; the last one is the end of the video. */
+async function flashesIn(path: string): Promise<number[]> {
+  const words = await ffmpeg(["-v", "info", "-i", path, "-vf", "blackdetect=d=0.1:pix_th=0.5", "-an", "-f", "null", "-"]);
+  return [...words.matchAll(/black_end:([0-9.]+)/g)].map(([, time]) => Number(time)).slice(0, -1);
+}
+
+/** When silence ends, s. With `copyts`, so that the priming of AAC does not count. */
+async function beepsIn(path: string): Promise<number[]> {
+  const words = await ffmpeg(["-v", "info", "-copyts", "-i", path, "-af", "silencedetect=noise=-20dB:d=0.1", "-f", "null", "-"]);
+  return [...words.matchAll(/silence_end: ([0-9.]+)/g)].map(([, time]) => Number(time));
+}
+
+/** Decibels of the frame that differs most. */
+async function worstPsnr(one: string, other: string): Promise<number> {
+  const graph = "[0:v]setpts=N/TB/30[a];[1:v]setpts=N/TB/30[b];[a][b]psnr";
+  const words = await ffmpeg(["-v", "info", "-i", one, "-i", other, "-filter_complex", graph, "-f", "null", "-"]);
+  const worst = /PSNR .* min:(\S+)/.exec(words)?.[1];
+  return worst === "inf" ? Number.POSITIVE_INFINITY : Number(worst);
+}
+
+/** Encodes spans as separate jobs do, and joins the smallest rendition into a file. */
+async function encodeSpans(shop: Workshop, task: SpanTask, spans: readonly SpanTask["span"][], path: string) {
+  const inits = new Set<string>();
+  const segments: { number: number; start: number; duration: number; blob: string }[] = [];
+  const hand = shop.hand(new AbortController().signal, {
+    async publish({ rendition, init, segments: some }) {
+      if (rendition !== "240p") return;
+      inits.add(init.blob);
+      segments.push(...some);
+    },
+  });
+  for (const span of spans) await doTask("video.span", { ...task, span }, hand);
+  await writeFile(path, Buffer.concat([...inits, ...segments.map(({ blob }) => blob)].map((blob) => shop.bytesOf(blob))));
+  return { inits: inits.size, times: segments.map(({ number, start, duration }) => [number, start, duration]) };
+}

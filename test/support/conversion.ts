@@ -1,0 +1,125 @@
+/** The whole work of a transcoder on one source, with a storage and a catalogue in memory. */
+import { createHash } from "node:crypto";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { taskOf, type Plan, type TaskKind } from "../../services/transcoder/domain/plan.ts";
+import type { SourceFacts } from "../../services/transcoder/domain/facts.ts";
+import type { Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
+import { encodeAudio, encodeSpan } from "../../services/transcoder/work/encode.ts";
+import { inspect } from "../../services/transcoder/work/inspect.ts";
+import { takePicture } from "../../services/transcoder/work/picture.ts";
+import type { Hand, Ports, Publication, SegmentRow, StoredBlob } from "../../services/transcoder/work/ports.ts";
+
+export const LIMITS = { secondsMax: 3600, pixelsMax: 35_389_440 };
+
+export interface Made {
+  readonly facts: SourceFacts;
+  readonly plan: Plan;
+  /** By rendition, in order. */
+  readonly published: ReadonlyMap<string, { readonly head: Publication; readonly segments: readonly SegmentRow[] }>;
+  readonly thumbnail: Uint8Array | undefined;
+  /** What the jobs said of themselves. */
+  readonly progress: readonly number[];
+  /** Jobs that ended well. */
+  readonly finished: readonly string[];
+}
+
+export class Workshop {
+  readonly blobs = new Map<string, Uint8Array>();
+  readonly #tools: Tools;
+  /** Ports that behave otherwise. */
+  readonly faults: Partial<Ports>;
+
+  constructor(tools: Tools, faults: Partial<Ports> = {}) {
+    this.#tools = tools;
+    this.faults = faults;
+  }
+
+  store(bytes: Uint8Array): StoredBlob {
+    const blob = createHash("sha256").update(bytes).digest("hex");
+    this.blobs.set(blob, bytes);
+    return { blob, size: bytes.length };
+  }
+
+  bytesOf(blob: string): Uint8Array {
+    const bytes = this.blobs.get(blob);
+    if (!bytes) throw new Error(`There is no blob ${blob}.`);
+    return bytes;
+  }
+
+  /** Inspects the file, then does all jobs of its plan, one after the other. */
+  async convert(path: string, signal = new AbortController().signal): Promise<Made> {
+    const source = this.store(await readFile(path));
+    const { facts, plan } = await this.plan(source, signal);
+    const made = {
+      published: new Map(),
+      progress: [] as number[],
+      finished: [] as string[],
+      thumbnail: undefined as Uint8Array | undefined,
+    };
+    for (const { kind, payload } of plan.tasks) {
+      const hand = this.hand(signal, {
+        publish: async ({ segments, ...head }) => {
+          const known = made.published.get(head.rendition) ?? { head, segments: [] };
+          made.published.set(head.rendition, { head, segments: [...known.segments, ...segments] });
+        },
+        publishThumbnail: async ({ blob }) => void (made.thumbnail = this.bytesOf(blob)),
+        finish: async () => void made.finished.push(kind),
+      });
+      // A job's payload has been through the database and the network.
+      await doTask(kind, JSON.parse(JSON.stringify(payload)), { ...hand, progress: (done) => void made.progress.push(done) });
+    }
+    return { facts, plan, ...made };
+  }
+
+  async plan(source: StoredBlob, signal = new AbortController().signal): Promise<{ facts: SourceFacts; plan: Plan }> {
+    let planned: { facts: SourceFacts; plan: Plan } | undefined;
+    const applyPlan = async (facts: SourceFacts, plan: Plan) => void (planned = { facts, plan });
+    await inspect(source, this.hand(signal, { applyPlan }), { limits: LIMITS, preset: "ultrafast" });
+    if (!planned) throw new Error("The inspection ended without a plan.");
+    return planned;
+  }
+
+  hand(signal: AbortSignal, ports: Partial<Ports>): Hand {
+    return {
+      tools: this.#tools,
+      means: { pixelsMax: LIMITS.pixelsMax, threads: 1, ...this.#tools.programs.abilities },
+      signal,
+      progress: () => {},
+      ports: {
+        read: async (blob, start, end) => Readable.from(pieces(this.bytesOf(blob).subarray(start, end))),
+        put: async (bytes) => this.store(bytes),
+        begin: nothing,
+        applyPlan: nothing,
+        publish: nothing,
+        publishThumbnail: nothing,
+        finish: nothing,
+        ...ports,
+        ...this.faults,
+      },
+    };
+  }
+
+  /** Writes a rendition as one file that any player plays. */
+  async assemble({ published }: Made, rendition: string, folder: string): Promise<string> {
+    const { head, segments } = published.get(rendition) ?? {};
+    if (!head || !segments) throw new Error(`There is no rendition ${rendition}.`);
+    const path = join(folder, `${rendition}.mp4`);
+    await writeFile(path, Buffer.concat([head.init, ...segments].map(({ blob }) => this.bytesOf(blob))));
+    return path;
+  }
+}
+
+export async function doTask(kind: TaskKind, payload: unknown, hand: Hand): Promise<void> {
+  if (kind === "video.span") await encodeSpan(taskOf(kind, payload), hand);
+  else if (kind === "video.audio") await encodeAudio(taskOf(kind, payload), hand);
+  else await takePicture(taskOf(kind, payload), hand);
+}
+
+const nothing = async (): Promise<void> => {};
+
+/** As the disks give them: verified pieces. */
+function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 256 * 1024) yield bytes.subarray(at, at + 256 * 1024);
+}

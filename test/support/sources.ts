@@ -1,0 +1,223 @@
+/**
+ * Odd and hostile sources, small and made anew in each run: what phones, cameras, browsers and attackers send. A source is made once for all
+ * tests of a file.
+ */
+import { open, readFile, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { ffmpeg } from "./ffmpeg.ts";
+
+type Make = (sources: Sources, path: string) => Promise<unknown>;
+
+const picture = (size: string, rate: number | string, seconds: number) => [
+  "-f",
+  "lavfi",
+  "-i",
+  `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`,
+];
+/** A beep each second, so that sound and picture can be compared. */
+const sound = (seconds: number) => ["-f", "lavfi", "-i", `sine=frequency=440:beep_factor=4:sample_rate=48000:duration=${seconds}`];
+const h264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
+const aac = ["-c:a", "aac", "-b:a", "64k"];
+
+const made =
+  (...args: (string | readonly string[])[]): Make =>
+  async (_sources, path) =>
+    await ffmpeg(["-v", "error", ...args.flat(), path]);
+
+/** Made of the file of another source: `args` come behind its `-i`, `before` in front. */
+const from =
+  (name: string, args: readonly string[], before: readonly string[] = []): Make =>
+  async (sources, path) =>
+    await ffmpeg(["-v", "error", ...before, "-i", await sources.path(name), ...args, path]);
+
+const written =
+  (text: (sources: Sources) => string | Promise<string>): Make =>
+  async (sources, path) =>
+    await writeFile(path, await text(sources));
+
+/** The first part of another source. */
+const cutOff =
+  (name: string, share: number): Make =>
+  async (sources, path) => {
+    const whole = await sources.path(name);
+    await writeFile(path, await readFile(whole));
+    await truncate(path, Math.floor((await stat(whole)).size * share));
+  };
+
+const plain = [picture("640x360", 30, 5), sound(5), h264, aac].flat();
+
+const flashAndBeep = [
+  ["-f", "lavfi", "-i", "color=black:size=320x240:rate=30:duration=4"],
+  ["-f", "lavfi", "-i", "aevalsrc='if(lt(mod(t,1),0.1),sin(2*PI*1000*t),0)':sample_rate=48000:duration=4"],
+  ["-vf", "drawbox=color=white:t=fill:enable='lt(mod(t+0.001,1),0.1)'", "-g", "30"],
+  h264,
+  aac,
+].flat();
+
+const corpus: Readonly<Record<string, Make>> = {
+  "plain.mp4": made(plain),
+  "faststart.mp4": made(plain, "-g", "30", "-movflags", "+faststart"),
+  "portrait.mp4": from("plain.mp4", ["-c", "copy", "-metadata:s:v", "rotate=90"]),
+  "odd-size-444.mp4": made(picture("856x480", 30, 2), "-vf", "format=yuv444p,scale=853:479", "-c:v", "libx264", "-preset", "ultrafast"),
+  "variable-rate.mp4": made(
+    picture("320x240", 60, 5),
+    sound(5),
+    ["-vf", "select='if(lt(t,2),not(mod(n,2)),not(mod(n,5)))'", "-vsync", "vfr"],
+    h264,
+    aac,
+  ),
+  "ntsc.mp4": made(picture("320x240", "30000/1001", 3), h264),
+  "120-a-second.mp4": made(picture("320x240", 120, 2), h264),
+  "one-frame.mp4": made(picture("320x240", 25, 0.04), h264),
+  "tiny.mp4": made(picture("160x100", 30, 2), h264),
+  "long.mp4": made(picture("320x240", 30, 60), h264, "-g", "120"),
+  "very-long.mp4": made(picture("640x360", 30, 60), h264, "-g", "120"),
+  "no-audio.mp4": made(picture("320x240", 25, 3), h264),
+  "audio-only.m4a": made(sound(2), aac),
+  "audio-with-cover.mp4": made(
+    sound(2),
+    picture("320x240", 1, 1),
+    ["-map", "0", "-map", "1", "-c:v", "png", "-disposition:v", "attached_pic", "-frames:v", "1"],
+    aac,
+  ),
+  "hevc-10-bit-hdr.mp4": made(
+    picture("640x360", 25, 2),
+    ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"],
+    ["-x265-params", "log-level=error:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"],
+  ),
+  "open-gop.mp4": made(picture("320x240", 30, 4), h264, "-preset", "veryfast", "-bf", "3", "-g", "30", "-x264-params", "open-gop=1"),
+  "starts-at-1.4-s.ts": made(plain),
+  "starts-at-5-s.mkv": made(plain, "-preset", "veryfast", "-bf", "3", "-output_ts_offset", "5"),
+  "edit-list.mp4": from("faststart.mp4", ["-c", "copy"], ["-ss", "1.5"]),
+  "late-audio.mp4": async (sources, path) => {
+    const whole = await sources.path("plain.mp4");
+    return await ffmpeg(["-v", "error", "-i", whole, "-itsoffset", "0.5", "-i", whole, "-map", "0:v", "-map", "1:a", "-c", "copy", path]);
+  },
+  "late-picture.mp4": async (sources, path) => {
+    const whole = await sources.path("plain.mp4");
+    return await ffmpeg(["-v", "error", "-i", whole, "-itsoffset", "0.5", "-i", whole, "-map", "1:v", "-map", "0:a", "-c", "copy", path]);
+  },
+  "interlaced-anamorphic.ts": made(
+    picture("720x576", 50, 3),
+    ["-vf", "tinterlace=interleave_top,setsar=16/15"],
+    ["-c:v", "mpeg2video", "-b:v", "6M", "-flags", "+ilme+ildct", "-top", "1"],
+  ),
+  "vp9-opus.webm": made(
+    picture("320x240", 25, 3),
+    sound(3),
+    "-c:v",
+    "libvpx-vp9",
+    "-deadline",
+    "realtime",
+    "-cpu-used",
+    "8",
+    "-c:a",
+    "libopus",
+  ),
+  "live.webm": made(picture("320x240", 25, 3), sound(3), [
+    "-c:v",
+    "libvpx",
+    "-deadline",
+    "realtime",
+    "-cpu-used",
+    "8",
+    "-c:a",
+    "libopus",
+    "-f",
+    "webm",
+    "-live",
+    "1",
+  ]),
+  // Without the option the muxer makes room for the delay of the sound by a frame that is not there.
+  "mpeg4-mp3.avi": made(
+    picture("320x240", 25, 3),
+    sound(3),
+    "-c:v",
+    "mpeg4",
+    "-q:v",
+    "5",
+    "-c:a",
+    "libmp3lame",
+    "-avoid_negative_ts",
+    "disabled",
+  ),
+  "subtitles.mkv": async (sources, path) => {
+    const lines = await sources.path("subtitles.srt");
+    return await ffmpeg(["-v", "error", "-i", await sources.path("plain.mp4"), "-i", lines, "-c", "copy", "-c:s", "srt", path]);
+  },
+  "subtitles.srt": written(() => "1\n00:00:00,500 --> 00:00:02,000\nA line.\n"),
+  /** A call that turned its phone, a broadcast that went from programme to advertisement. */
+  "changes-size.ts": async (sources, path) => {
+    const parts = await Promise.all([sources.path("part-1.ts"), sources.path("part-2.ts")]);
+    await writeFile(path, Buffer.concat(await Promise.all(parts.map(async (part) => await readFile(part)))));
+  },
+  "part-1.ts": made(picture("640x360", 30, 2), h264),
+  "part-2.ts": made(picture("320x240", 30, 2), h264, "-output_ts_offset", "2"),
+  /** Recordings joined with `cat`: the clock begins anew. */
+  "joined.ts": async (sources, path) => {
+    const part = await readFile(await sources.path("part-1.ts"));
+    await writeFile(path, Buffer.concat([part, part]));
+  },
+  "dark-start.mp4": made(picture("640x360", 25, 6), ["-vf", "drawbox=color=black:t=fill:enable='lt(t,3)'", "-g", "25"], h264),
+
+  /** White and a tone for a tenth of each second, black and silent for the rest: shows how sound and picture lie to each other. */
+  "flash-and-beep.mp4": made(flashAndBeep),
+  "flash-and-beep.ts": made(flashAndBeep),
+  "flash-and-beep.mkv": made(flashAndBeep, "-output_ts_offset", "5"),
+  "flash-and-beep.webm": made(flashAndBeep, ["-c:v", "libvpx", "-deadline", "realtime", "-cpu-used", "8", "-c:a", "libopus"]),
+  "flash-and-beep.mov": from("flash-and-beep.mp4", ["-c", "copy"], ["-ss", "0.5"]),
+
+  "cut-off.mp4": cutOff("faststart.mp4", 0.6),
+  "cut-off-without-index.mp4": cutOff("plain.mp4", 0.6),
+  "bit-rot.mp4": async (sources, path) => {
+    await writeFile(path, await readFile(await sources.path("faststart.mp4")));
+    const { size } = await stat(path);
+    const handle = await open(path, "r+");
+    for (let at = Math.floor(size / 3); at < (size * 2) / 3; at += 4001) await handle.write(Buffer.from([0xa5, 0x5a, 0xff]), 0, 3, at);
+    await handle.close();
+  },
+
+  "magicyuv.mkv": made(picture("320x240", 25, 1), "-c:v", "magicyuv"),
+  "text.mp4": written(() => "Once upon a time there was no video.\n".repeat(50)),
+  "noise.mp4": written(() => "\u0001\u0000\u0002".repeat(5000)),
+  "playlist.mp4": written(({ canary }) => `#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n${canary}/secret.ts\n#EXT-X-ENDLIST\n`),
+  "local-playlist.mp4": written(
+    async (sources) => `#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n${await sources.path("starts-at-1.4-s.ts")}\n#EXT-X-ENDLIST\n`,
+  ),
+  "concat.mp4": written(
+    async (sources) => `ffconcat version 1.0\nfile '${await sources.path("plain.mp4")}'\nfile '${sources.canary}/secret.mp4'\n`,
+  ),
+  "dash.mp4": written(
+    ({ canary }) =>
+      `<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static" mediaPresentationDuration="PT5S"><Period><AdaptationSet><Representation id="1" bandwidth="1" mimeType="video/mp4"><BaseURL>${canary}/secret.mp4</BaseURL></Representation></AdaptationSet></Period></MPD>`,
+  ),
+  "pixel-bomb.mp4": made("-f", "lavfi", "-i", "color=black:size=8000x8000:rate=5:duration=0.4", h264),
+  "gap-bomb.mp4": made(picture("320x240", 1, 2), "-vf", "setpts='if(eq(N,0),0,20000/TB)'", "-vsync", "vfr", h264),
+};
+
+export class Sources {
+  /** Where playlists of attackers point: a server that nobody may ever ask. */
+  readonly canary: string;
+  readonly #folder: string;
+  readonly #made = new Map<string, Promise<string>>();
+
+  constructor(folder: string, canary: string) {
+    this.#folder = folder;
+    this.canary = canary;
+  }
+
+  /** Makes the source, if this is the first time. */
+  async path(name: string): Promise<string> {
+    const making = this.#made.get(name) ?? this.#make(name);
+    this.#made.set(name, making);
+    return await making;
+  }
+
+  async #make(name: string): Promise<string> {
+    const path = join(this.#folder, name);
+    const make = corpus[name];
+    if (!make) throw new Error(`There is no source ${name}.`);
+    await make(this, path);
+    return path;
+  }
+}
