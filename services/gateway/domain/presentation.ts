@@ -1,0 +1,57 @@
+/** What both manifests are made from: the renditions of one video, and how long each of their segments is. */
+
+export interface PresentedRendition {
+  readonly name: string;
+  readonly kind: "video" | "audio";
+  readonly width: number;
+  readonly height: number;
+  /** RFC 6381. */
+  readonly codecs: string;
+  /** Bits per second of the heaviest segment, and of all of them. */
+  readonly bitrate: number;
+  readonly averageBitrate: number;
+  /** Ticks a second. */
+  readonly timescale: number;
+  /** Runs of equal durations, in order, from time 0: [count, duration in ticks]. */
+  readonly runs: readonly (readonly [number, number])[];
+}
+
+export interface Presentation {
+  readonly revision: number;
+  /** Frames a second as a fraction. */
+  readonly frameRate: readonly [number, number];
+  readonly renditions: readonly PresentedRendition[];
+}
+
+/** Lightest first: a player that takes the first it sees has a picture soonest. */
+export function ofKind(presentation: Presentation, kind: PresentedRendition["kind"]): PresentedRendition[] {
+  return presentation.renditions.filter((rendition) => rendition.kind === kind).toSorted((a, b) => a.bitrate - b.bitrate);
+}
+
+export function segmentCount(rendition: Pick<PresentedRendition, "runs">): number {
+  return rendition.runs.reduce((sum, [count]) => sum + count, 0);
+}
+
+/** Seconds from 0 to the end of the longest rendition. */
+export function durationS(presentation: Presentation): number {
+  return Math.max(0, ...presentation.renditions.map((each) => ticks(each) / each.timescale));
+}
+
+/** Seconds of the longest segment. */
+export function segmentSecondsMax(renditions: readonly PresentedRendition[]): number {
+  return Math.max(0, ...renditions.flatMap(({ runs, timescale }) => runs.map(([, duration]) => duration / timescale)));
+}
+
+/** Where the segments of a rendition are, seen from the manifests. The revision makes each address name the same bytes for ever. */
+export function streamFolder(revision: number, rendition: string): string {
+  return `streams/${revision}/${rendition}`;
+}
+
+/** Up to six decimals, none superfluous. */
+export function decimal(value: number): string {
+  return String(Number(value.toFixed(6)));
+}
+
+function ticks(rendition: PresentedRendition): number {
+  return rendition.runs.reduce((sum, [count, duration]) => sum + count * duration, 0);
+}

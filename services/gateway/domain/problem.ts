@@ -1,0 +1,74 @@
+/** Every error as the document that a client gets (RFC 9457). Nothing else of an error leaves the server: no stack, no SQL, no path. */
+import { ERRORS, errorType, messageOf, type ErrorType, type FieldError } from "../../kernel/errors.ts";
+
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance: string;
+  /** Stable word of the closed table: what programs branch on. */
+  readonly code: ErrorType;
+  readonly requestId: string;
+  /** What validation refused, one entry a field. */
+  readonly errors?: readonly FieldError[];
+}
+
+/** What the broker and moleculer-web say in their own words. Anything else that is not of our table is a bug. */
+const foreign: Readonly<Record<string, ErrorType>> = {
+  SERVICE_NOT_FOUND: "SERVICE_UNAVAILABLE",
+  SERVICE_NOT_AVAILABLE: "SERVICE_UNAVAILABLE",
+  REQUEST_TIMEOUT: "SERVICE_UNAVAILABLE",
+  REQUEST_REJECTED: "SERVICE_UNAVAILABLE",
+  QUEUE_FULL: "TOO_BUSY",
+  NOT_FOUND: "ROUTE_NOT_FOUND",
+  UNABLE_DECODE_PARAM: "INVALID_REQUEST",
+};
+
+/** Seconds after which a refused client may ask again: longer than a node takes to be replaced by another, shorter than patience. */
+const RETRY_AFTER_S = 5;
+
+/** The row of the error table that a thrown value stands for. */
+function problemType(error: unknown): ErrorType {
+  const type = (error as { type?: unknown } | null | undefined)?.type;
+  return errorType(error) ?? (typeof type === "string" && Object.hasOwn(foreign, type) ? foreign[type] : undefined) ?? "INTERNAL";
+}
+
+/** Makes the document. `path` is the request's target without its query, which may hold secrets. */
+export function problemOf(error: unknown, request: { readonly id: string; readonly path: string }): Problem {
+  const code = problemType(error);
+  const { status, title } = ERRORS[code];
+  const fields = fieldsOf(error);
+  return {
+    type: `urn:tritontube:error:${code}`,
+    title,
+    status,
+    detail: detailOf(error, code),
+    instance: printable(request.path),
+    code,
+    requestId: request.id,
+    ...(fields.length > 0 ? { errors: fields } : {}),
+  };
+}
+
+/** Headers that belong to a status (RFC 9110, 10.2.3). */
+export function problemHeaders(status: number): Readonly<Record<string, string>> {
+  return status === 503 ? { "Retry-After": String(RETRY_AFTER_S) } : {};
+}
+
+/** A client's own mistake is explained in the words of whoever noticed it. Ours are not: those words may name disks, tables and files. */
+function detailOf(error: unknown, code: ErrorType): string {
+  const { status, title } = ERRORS[code];
+  if (status < 500) return errorType(error) === undefined ? title : messageOf(error);
+  return status === 500 ? "It was logged under this request id." : "Try again in some seconds.";
+}
+
+function fieldsOf(error: unknown): FieldError[] {
+  const fields = (error as { data?: { fields?: unknown } } | null | undefined)?.data?.fields;
+  if (!Array.isArray(fields)) return [];
+  return (fields as FieldError[]).map(({ path, message }) => ({ path, message }));
+}
+
+function printable(path: string): string {
+  return path.replace(/[^\x21-\x7e]/g, (character) => encodeURIComponent(character.toWellFormed()));
+}
