@@ -1,0 +1,23 @@
+import { byId } from "./dom.ts";
+import { Home } from "./home.ts";
+import { startIntake } from "./intake.ts";
+import { Router } from "./router.ts";
+import { startUploadPanel } from "./upload-panel.ts";
+import { Uploads } from "./uploads.ts";
+import { lostPage } from "./lost.ts";
+import { openWatchPage } from "./watch.ts";
+
+const uploads = new Uploads();
+startUploadPanel(uploads);
+const intake = startIntake((files) => uploads.add(files));
+const home = new Home(intake.choose);
+uploads.onArrival(() => home.refresh());
+addEventListener("beforeunload", (event) => {
+  if (uploads.sending) event.preventDefault();
+});
+
+const router = new Router(byId("main", HTMLElement), [
+  { pattern: /^\/$/, open: (_, signal) => home.open(signal) },
+  { pattern: /^\/watch\/([^/]+)$/, open: (id, signal) => openWatchPage({ id, signal, leave: () => router.navigate("/") }) },
+  { pattern: /^/, open: () => lostPage("There is nothing at this address.") },
+]);

@@ -1,0 +1,14 @@
+import { defineConfig } from "vite";
+
+export default defineConfig({
+  build: {
+    // Everything is a file of its own under /assets: the page's content security policy allows no inline script, and the gateway serves nothing else.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    // shaka-player alone is 500 kB (170 kB compressed), and only the watch page loads it.
+    chunkSizeWarningLimit: 600,
+    // The licences of what is bundled have to travel with it.
+    license: { fileName: "licenses.txt" },
+  },
+  server: { proxy: { "/api": "http://127.0.0.1:3000" } },
+});
