@@ -46,9 +46,11 @@ export function loadConfig(overrides: Environment = {}, defaults: Environment = 
   return current;
 }
 
-/** The environment for a child process: the parent's own, with these settings. */
+/** The environment for a child process: the parent's own with these settings, and of the secrets only those that are among them. */
 export function childEnvironment(overrides: Environment): Record<string, string> {
-  const all = Object.entries({ ...process.env, ...overrides });
+  const ours = new Set(secrets.flatMap((name) => [name, `${name}_FILE`]));
+  const inherited = Object.entries(process.env).filter(([name]) => !ours.has(name));
+  const all = [...inherited, ...Object.entries(overrides)];
   return Object.fromEntries(all.filter((entry): entry is [string, string] => entry[1] !== undefined));
 }
 

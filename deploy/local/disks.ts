@@ -1,4 +1,4 @@
-/** Runs disk nodes as child processes: starts them, starts them again when they die, and stops them. */
+/** Runs disks as child processes: starts them, starts them again when they die, and stops them. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";

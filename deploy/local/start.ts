@@ -1,5 +1,5 @@
 /**
- * `npm start`: the whole of TritonTube on one machine. An embedded PostgreSQL, disk nodes as child processes, and every service in this process.
+ * `npm start`: the whole of TritonTube on one machine. An embedded PostgreSQL, disks as child processes, and every service in this process.
  * Whatever ends this process also ends its children: each holds a pipe whose other end is here.
  */
 import { mkdir } from "node:fs/promises";

@@ -1,5 +1,5 @@
 /**
- * A disk node: one process that serves one folder.
+ * A disk: one process that serves one folder.
  *
  * It prints one line on stdout when it listens: {"event":"disk.listening","address":"host:port","id":"uuid"}; its log goes to stderr.
  * With --exit-with-parent it ends when its stdin does: a launcher that is killed leaves no disk behind.
@@ -38,7 +38,7 @@ async function main(): Promise<void> {
 function required({ DISK_DIR, DISK_SECRET }: Config): { dir: string; secret: string } {
   if (DISK_DIR && DISK_SECRET) return { dir: DISK_DIR, secret: DISK_SECRET };
   const missing = Object.entries({ DISK_DIR, DISK_SECRET }).filter(([, value]) => !value);
-  throw new ConfigError(missing.map(([name]) => `${name}: a disk node needs it`));
+  throw new ConfigError(missing.map(([name]) => `${name}: a disk needs it`));
 }
 
 function makeLogger(config: Config): Logger {

@@ -102,7 +102,9 @@ async function brokerCheck(broker: ServiceBroker): Promise<Check> {
 function disksCheck(disks: readonly DiskHealth[]): Check {
   const up = disks.filter(({ state }) => state === "up").length;
   const down = disks.filter(({ state }) => state === "down").length;
-  const status = up < WRITE_QUORUM ? "down" : down > 0 ? "degraded" : "ok";
+  // A ring of one disk keeps one copy: that is what its operator chose.
+  const needed = Math.max(1, Math.min(WRITE_QUORUM, up + down));
+  const status = up < needed ? "down" : down > 0 ? "degraded" : "ok";
   return { status, up, down };
 }
 
@@ -113,7 +115,8 @@ function transcoderCheck({ running, slots }: TranscoderInfo): Check {
 
 function queueCheck(kinds: readonly QueueDepth[]): Check {
   const total = (of: (depth: QueueDepth) => number): number => kinds.reduce((sum, depth) => sum + of(depth), 0);
-  const oldestS = Math.max(0, ...kinds.map((depth) => depth.oldestS));
+  // A repair waits as long as its disk is away, and says nothing of the workers.
+  const oldestS = Math.max(0, ...kinds.map(({ kind, oldestS: age }) => (kind === "chunk.repair" ? 0 : age)));
   const status = oldestS > QUEUE_WAIT_S_MAX ? "degraded" : "ok";
   return { status, queued: total((d) => d.queued), running: total((d) => d.running), failed: total((d) => d.failed), oldestS };
 }

@@ -7,8 +7,10 @@ import { databaseMixin, type WithDatabase } from "../../mixins/database/database
 import { DiskClients } from "../../mixins/disks/clients.ts";
 import { repeat, type Repeated } from "../../mixins/repeat.ts";
 import { failure, messageOf } from "../kernel/errors.ts";
+import { REPLICAS } from "../kernel/limits.ts";
 import { broadcast, implement } from "../kernel/rpc.ts";
-import { ring, ringChanged, type RingDisk, type RingView } from "./contract.ts";
+import { ring, ringChanged, type RingView } from "./contract.ts";
+import { HEALTH_MS, refuseTwin } from "./disks/twin.ts";
 import { healthOf } from "./domain/health.ts";
 import { check, EMPTY, rebalance } from "./domain/placement.ts";
 import { activeRing, insertRing, knownDisk, knownDisks, saveDisk } from "./store/rings.ts";
@@ -20,14 +22,14 @@ const REGISTER_MS = 1000;
 const FOUNDING_MS = 10_000;
 /** The start waits this long for disks to answer at the addresses that they have now. */
 const START_MS = 3000;
-/** For a disk to say how it is: an operator waits for the answer. */
-const HEALTH_MS = 2000;
 
 interface RingService extends WithDatabase {
   clients: DiskClients;
   current: RingView | undefined;
   /** Addresses from the configuration where no disk has answered yet. */
   silent: Set<string>;
+  /** Disks that the first ring takes: as many as it keeps copies, or all when fewer are named. */
+  founders: number;
   rounds: readonly Repeated[];
   refresh(): Promise<void>;
   register(address: string): Promise<string>;
@@ -96,7 +98,16 @@ const service: ServiceSchema<object, object, object, RingService> = {
       if (this.current || (this.silent.size > 0 && !patienceIsOver)) return;
       await this.refresh();
       const disks = await knownDisks(this.db);
-      if (this.current || disks.length === 0) return;
+      if (this.current) return;
+      if (disks.length < this.founders) {
+        // A ring of fewer would keep fewer copies of everything, for ever, and nobody would have decided that.
+        this.logger.error("there is no ring yet: too few disks have answered", {
+          known: disks.length,
+          needed: this.founders,
+          silent: [...this.silent],
+        });
+        return;
+      }
       const table = rebalance(EMPTY, disks);
       assert.deepEqual(check(table), []);
       // Who comes second finds the ring of the first: the same one, unless it knew other disks.
@@ -111,6 +122,7 @@ const service: ServiceSchema<object, object, object, RingService> = {
     if (DISK_SECRET === undefined) throw new Error("DISK_SECRET is not set, and a service of this process talks to disks.");
     this.clients = new DiskClients(DISK_SECRET);
     this.silent = new Set(DISKS);
+    this.founders = Math.min(REPLICAS, this.silent.size || REPLICAS);
   },
 
   async started() {
@@ -133,15 +145,5 @@ const service: ServiceSchema<object, object, object, RingService> = {
     this.clients.close();
   },
 };
-
-/** Two disks with one UUID are one folder copied: half of what is read from them would be missing, and two of three copies could be one. */
-async function refuseTwin(clients: DiskClients, { id, address }: RingDisk): Promise<void> {
-  const twin = await clients
-    .at(address)
-    .getDisk(AbortSignal.timeout(HEALTH_MS))
-    .catch(() => undefined);
-  if (twin?.id === id)
-    throw failure("INVALID_REQUEST", `The disk ${id} answers at ${address} already; a copy of its folder is not a disk.`);
-}
 
 export default service;

@@ -1,4 +1,4 @@
-/** What a disk node survives, what it refuses, and how it ends. */
+/** What a disk survives, what it refuses, and how it ends. */
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";

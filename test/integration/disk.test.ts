@@ -1,4 +1,4 @@
-/** A disk node and its client, over a real socket and a real folder. */
+/** A disk and its client, over a real socket and a real folder. */
 import { open, readFile, writeFile } from "node:fs/promises";
 import { type ClientWritableStream, credentials, Metadata, status } from "@grpc/grpc-js";
 import { DiskClient } from "../../mixins/disks/client.ts";

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
+import { once } from "node:events";
 import { cp, rm } from "node:fs/promises";
-import { createServer, type Socket } from "node:net";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import type { ServiceBroker } from "moleculer";
 import { loadConfig } from "../../config/index.ts";
@@ -54,6 +55,14 @@ describe("the ring service", () => {
     expect(view.disks.map(({ id }) => id)).toEqual(disks.disks.map(({ id }) => id).toSorted());
     expect(check(view)).toEqual([]);
     expect(await statesOf(broker)).toEqual(["up", "up", "up"]);
+  });
+
+  it("makes no ring of fewer disks than it keeps copies, however long the others are silent", async () => {
+    const broker = await start([disks.disks[0]!.address, await silentAddress(), await silentAddress()]);
+    const service = broker.getLocalService("ring") as unknown as { found(patienceIsOver: boolean): Promise<void> };
+    await eventually(async () => (await call(broker, ring.disks, {})).length === 1);
+    await service.found(true);
+    expect(await typeOf(call(broker, ring.get, {}))).toBe("RING_EMPTY");
   });
 
   it("makes one ring, however many instances start at once", async () => {
@@ -160,4 +169,13 @@ async function hole(): Promise<{ address: string; close: () => void }> {
       for (const socket of open) socket.destroy();
     },
   };
+}
+
+/** Where nobody listens: a port that was free a moment ago. */
+async function silentAddress(): Promise<string> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return `127.0.0.1:${port}`;
 }

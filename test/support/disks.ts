@@ -1,4 +1,4 @@
-/** Real disk nodes for a test: processes of their own, in temporary folders, on free ports, with a secret of their own. */
+/** Real disks for a test: processes of their own, in temporary folders, on free ports, with a secret of their own. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConfigError, readConfig, type Environment } from "../../../config/index.ts";
+import { childEnvironment, ConfigError, readConfig, type Environment } from "../../../config/index.ts";
 import { secrets, settings } from "../../../config/schema.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "config-"));
@@ -96,6 +96,14 @@ describe("secrets", () => {
   it("are settings that may be left out: each has a default that the launcher makes", () => {
     expect(secrets.filter((name) => !settings[name].safeParse(undefined).success)).toEqual([]);
   });
+});
+
+it("gives a child process the secrets that it is handed, and none of its parent's", () => {
+  process.env["DATABASE_URL_FILE"] = "/run/secrets/database";
+  process.env["DISK_SECRET_FILE"] = "/run/secrets/disk";
+  const environment = childEnvironment({ DISK_SECRET: "for this child only" });
+  expect(environment).toMatchObject({ DISK_SECRET: "for this child only", PATH: process.env["PATH"] });
+  expect(Object.keys(environment).filter((name) => secrets.some((secret) => name === `${secret}_FILE`))).toEqual([]);
 });
 
 it("is frozen", () => {

@@ -13,18 +13,18 @@ export function fewestMoves(before: Table, disks: readonly PlacedDisk[]): number
   const quotas = quotasOf(disks, partitions, replicas);
   const had = partitionsOf(before);
   const graph = new Flow(2 + partitions * (1 + zones.length) + disks.length);
-  const diskNode = (n: number) => 2 + partitions * (1 + zones.length) + n;
+  const diskVertex = (n: number) => 2 + partitions * (1 + zones.length) + n;
   for (let partition = 0; partition < partitions; partition++) {
     graph.arc(SOURCE, 2 + partition, replicas, 0);
     zones.forEach((zone, n) => {
       const zoneNode = 2 + partitions + partition * zones.length + n;
       graph.arc(2 + partition, zoneNode, zoneLimit(disks, replicas), 0);
       disks.forEach((disk, index) => {
-        if (disk.zone === zone) graph.arc(zoneNode, diskNode(index), 1, had[partition]!.includes(disk.id) ? 0 : 1);
+        if (disk.zone === zone) graph.arc(zoneNode, diskVertex(index), 1, had[partition]!.includes(disk.id) ? 0 : 1);
       });
     });
   }
-  disks.forEach((_, index) => graph.arc(diskNode(index), SINK, quotas[index]!, 0));
+  disks.forEach((_, index) => graph.arc(diskVertex(index), SINK, quotas[index]!, 0));
   return graph.cheapest(partitions * replicas);
 }
 
