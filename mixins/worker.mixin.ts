@@ -5,8 +5,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, Service, ServiceSchema } from "moleculer";
 import type { z } from "zod";
-import { jobPayloads, jobs, jobsCancelled, jobsWaiting, type Job, type JobKind, type WorkFailure } from "../services/jobs/contract.ts";
-import { ERRORS, errorType, failure as failed, messageOf, type ErrorType } from "../services/kernel/errors.ts";
+import { jobPayloads, jobs, jobsCancelled, jobsWaiting, type Job, type JobKind, type JobReport } from "../services/jobs/contract.ts";
+import { ERRORS, errorType, failure as failed, isOfEnvironment, messageOf, type ErrorType } from "../services/kernel/errors.ts";
 import { call, type Caller } from "../services/kernel/rpc.ts";
 import type { JobRef } from "../services/kernel/schemas.ts";
 import { repeat, type Repeated } from "./repeat.ts";
@@ -18,18 +18,13 @@ const POLL_MS = 2000;
 /** Handlers have this long to end when the service stops: less than the broker waits (moleculer.config.ts). */
 const STOP_MS = 6000;
 
+export type { JobReport } from "../services/jobs/contract.ts";
+
 export interface WorkControl {
   /** Aborted when the job is not ours any more, is not wanted any more, or the service stops: end soon, and leave nothing behind. */
   readonly signal: AbortSignal;
   /** Tells how much of the job is done, 0–1. */
   progress(done: number): void;
-}
-
-export interface JobReport {
-  readonly job: JobRef;
-  readonly failure: WorkFailure;
-  /** No further attempt can help. */
-  readonly final: boolean;
 }
 
 type JobOf<K extends JobKind> = Omit<Job, "kind" | "payload"> & { readonly kind: K; readonly payload: z.output<(typeof jobPayloads)[K]> };
@@ -256,9 +251,9 @@ class Worker<TThis> {
       return;
     }
     const report = { job: held.ref, ...reportOf(error) };
-    const { log, ...shown } = report.failure;
-    this.#logger.warn("a job failed", { ...held.ref, kind: held.job.kind, attempt: held.job.attempts, ...shown, log, final: report.final });
-    if (report.failure.type === "INTERNAL") this.#logger.error(error);
+    const { failure, final, excused } = report;
+    this.#logger.warn("a job failed", { ...held.ref, kind: held.job.kind, attempt: held.job.attempts, ...failure, final, excused });
+    if (failure.type === "INTERNAL") this.#logger.error(error);
     const options = this.#optionsOf(held.job.kind);
     await (options.fail?.call(this.#service, report) ?? call(this.#caller, jobs.fail, report));
   }
@@ -300,11 +295,28 @@ class Worker<TThis> {
   }
 }
 
-/** What is told of an error. One that is not of the table is a mistake of ours, unless the broker says that a later try may succeed. */
+/** What is told of an error. Only words about the source are for viewers; others name hosts, paths and chunks, and are for operators. */
 function reportOf(error: unknown): Omit<JobReport, "job"> {
-  const { data, retryable } = error as { data?: { log?: unknown }; retryable?: unknown };
-  const type: ErrorType = errorType(error) ?? (retryable === true ? "SERVICE_UNAVAILABLE" : "INTERNAL");
-  const message = type === "INTERNAL" ? ERRORS.INTERNAL.title : messageOf(error).slice(0, 2000);
-  const log = typeof data?.log === "string" ? { log: data.log.slice(-4000) } : {};
-  return { failure: { type, message, ...log }, final: !ERRORS[type].retryable };
+  const { data } = error as { data?: { log?: unknown } };
+  const type = typeOf(error);
+  const words = messageOf(error).slice(0, 2000);
+  const shown = /^(?:SOURCE|TRANSCODE)_/.test(type);
+  const told = [data?.log, shown ? undefined : words].filter((part) => typeof part === "string" && part !== "");
+  const log = told.length === 0 ? {} : { log: told.join("\n").slice(-4000) };
+  const excused = isOfEnvironment(type);
+  return {
+    failure: { type, message: shown ? words : ERRORS[type].title, ...log },
+    final: !excused && !ERRORS[type].retryable,
+    excused,
+  };
+}
+
+/**
+ * An error that is not of the table is a mistake of ours, unless the broker says that a later try may succeed, or the operating system
+ * refused something (ENOSPC, EMFILE, EACCES of a program): then the machine is at fault.
+ */
+function typeOf(error: unknown): ErrorType {
+  const { code, retryable } = error as { code?: unknown; retryable?: unknown };
+  const refused = typeof code === "string" && /^E[A-Z]+$/.test(code);
+  return errorType(error) ?? (retryable === true || refused ? "SERVICE_UNAVAILABLE" : "INTERNAL");
 }

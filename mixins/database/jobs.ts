@@ -2,13 +2,17 @@
  * The end of a job, in the transaction of the rows that it made. Whoever shows an older fence, or comes after the job was taken away, gets JOB_LOST.
  * Locks are taken in one order everywhere, or two transactions wait for each other for ever: the video first, then jobs by their id.
  */
-import type { JobKind, JobState, WorkFailure } from "../../services/jobs/contract.ts";
+import type { JobKind, JobReport, JobState } from "../../services/jobs/contract.ts";
 import { failure as failed } from "../../services/kernel/errors.ts";
 import type { JobRef } from "../../services/kernel/schemas.ts";
 import { execute, one, type Database, type Tx } from "./sql.ts";
 
 /** Attempt n+1 waits a random time below 2ⁿ s: random, so that what failed together does not come back together. */
 const BACKOFF_S = { base: 2, most: 300 };
+/** An excused attempt is not counted, so its pause cannot grow: long enough not to be a load, short enough not to be noticed beside the outage. */
+const EXCUSED_BACKOFF_S = 30;
+/** An outage that nobody ended in this time is not going to end, and whoever uploaded wants to know. */
+const EXCUSED_DAYS = 3;
 
 export interface HeldJob {
   readonly kind: JobKind;
@@ -40,24 +44,23 @@ export async function completeJob(tx: Database | Tx, job: JobRef): Promise<void>
   if (changed === 0) lost();
 }
 
-/** Queued again after a while, unless the failure is final or this was the last attempt: then failed. Answers which. */
-export async function failJob(
-  tx: Database | Tx,
-  job: JobRef,
-  { failure, final }: { failure: WorkFailure; final: boolean },
-): Promise<JobState> {
+/** Queued again after a while, unless the failure is final or this was the last attempt that is not excused: then failed. Answers which. */
+export async function failJob(tx: Database | Tx, job: JobRef, { failure, final, excused }: Omit<JobReport, "job">): Promise<JobState> {
   const changed = await one<{ state: JobState }>(
     tx,
     `update jobs set
        state = case when over then 'failed' else 'queued' end,
        finished_at = case when over then now() end,
-       run_at = now() + random() * least($5, power($6, least(attempts, 30))) * interval '1 second',
+       attempts = attempts - free::integer,
+       run_at = now() + random() * case when free then ${EXCUSED_BACKOFF_S} else least($5, power($6, least(attempts, 30))) end * interval '1 second',
        lease_until = null,
        failure = $3::jsonb
-     from (select $4::boolean or attempts >= max_attempts as over from jobs where id = $1) outcome
+     from (select free, not free and ($4::boolean or attempts >= max_attempts) as over
+           from jobs, lateral (select $7::boolean and created_at > now() - ${EXCUSED_DAYS} * interval '1 day') as rule (free)
+           where id = $1) outcome
      where id = $1 and fence = $2 and state = 'running'
      returning state`,
-    [job.id, job.fence, JSON.stringify(failure), final, BACKOFF_S.most, BACKOFF_S.base],
+    [job.id, job.fence, JSON.stringify(failure), final, BACKOFF_S.most, BACKOFF_S.base, excused && !final],
   );
   return changed?.state ?? lost();
 }

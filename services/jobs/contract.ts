@@ -32,12 +32,23 @@ export interface Job {
 }
 
 /** Why work failed: `type` from the error table, `message` for a person, `log` the tool's last words (never shown to viewers). */
-export const workFailure = z.strictObject({
+const workFailure = z.strictObject({
   type: z.string().max(64),
   message: z.string().max(2000),
   log: z.string().max(4000).optional(),
 });
 export type WorkFailure = z.infer<typeof workFailure>;
+
+/** How an attempt ended that failed. */
+export const jobReport = z.strictObject({
+  job: jobRef,
+  failure: workFailure,
+  /** No further attempt can help. */
+  final: z.boolean(),
+  /** The work is not to blame, but what is around it: costs no attempt while the job is younger than three days. */
+  excused: z.boolean().default(false),
+});
+export type JobReport = z.infer<typeof jobReport>;
 
 /** queued → running → done | failed | cancelled; running → queued when released, failed with attempts left, or its lease ran out. */
 export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
@@ -75,7 +86,7 @@ export const jobs = contract("jobs", {
   complete: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: false }),
   /** The work failed: queued again with backoff, or failed for good. JOB_LOST as above. */
   fail: action({
-    params: z.strictObject({ job: jobRef, failure: workFailure, final: z.boolean() }),
+    params: jobReport,
     returns: returns<JobState>(),
     scope: "cluster",
     idempotent: false,

@@ -31,8 +31,8 @@ const service: ServiceSchema<object, object, object, JobsService> = {
       await completeJob(this.db, job);
       return null;
     },
-    async fail({ job, failure, final }) {
-      return await failJob(this.db, job, { failure, final });
+    async fail({ job, ...report }) {
+      return await failJob(this.db, job, report);
     },
     async release({ job }) {
       const kind = await release(this.db, job);

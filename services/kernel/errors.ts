@@ -33,9 +33,20 @@ export const ERRORS = {
   INVALID_REQUEST: { status: 400, grpc: grpc.invalidArgument, retryable: false, title: "The request is not valid." },
   ROUTE_NOT_FOUND: { status: 404, grpc: grpc.notFound, retryable: false, title: "There is nothing at this address." },
   METHOD_NOT_ALLOWED: { status: 405, grpc: grpc.unimplemented, retryable: false, title: "This address does not take this method." },
+  FORBIDDEN_ORIGIN: {
+    status: 403,
+    grpc: grpc.permissionDenied,
+    retryable: false,
+    title: "A page of another origin must not ask for this.",
+  },
   LENGTH_MISMATCH: { status: 400, grpc: grpc.invalidArgument, retryable: false, title: "The body is not as long as it was said to be." },
   UPLOAD_ABORTED: { status: 400, grpc: grpc.aborted, retryable: true, title: "The upload ended before its last byte." },
-  UPLOAD_STALLED: { status: 408, grpc: grpc.deadlineExceeded, retryable: true, title: "The upload sent nothing for too long." },
+  UPLOAD_STALLED: {
+    status: 408,
+    grpc: grpc.deadlineExceeded,
+    retryable: true,
+    title: "The upload sent nothing, or next to nothing, for too long.",
+  },
   UPLOAD_EMPTY: { status: 400, grpc: grpc.invalidArgument, retryable: false, title: "The upload holds no bytes." },
   UPLOAD_TOO_LARGE: {
     status: 413,
@@ -107,6 +118,20 @@ export const ERRORS = {
 
 export type ErrorType = keyof typeof ERRORS;
 
+/** Rows that speak of what is around a piece of work, whatever the work is: disks, database, services, memory. */
+const ENVIRONMENT: ReadonlySet<ErrorType> = new Set<ErrorType>([
+  "TOO_BUSY",
+  "CHUNK_NOT_FOUND",
+  "CHUNK_CORRUPT",
+  "DISK_UNAVAILABLE",
+  "DISK_FULL",
+  "DISK_STALE_EPOCH",
+  "NOT_ENOUGH_DISKS",
+  "RING_EMPTY",
+  "DATABASE_UNAVAILABLE",
+  "SERVICE_UNAVAILABLE",
+]);
+
 /** One field that validation refused. `path` is dotted ("set.title"), `message` says what to do. */
 export interface FieldError {
   readonly path: string;
@@ -149,6 +174,11 @@ export function failure(type: ErrorType, detail: string, extras?: ErrorExtras): 
 export function errorType(error: unknown): ErrorType | undefined {
   const type = (error as { type?: unknown } | null | undefined)?.type;
   return typeof type === "string" && Object.hasOwn(ERRORS, type) ? (type as ErrorType) : undefined;
+}
+
+/** Whether the work that met this error is not to blame for it: the same work succeeds when its surroundings are well again. */
+export function isOfEnvironment(type: ErrorType): boolean {
+  return ENVIRONMENT.has(type);
 }
 
 /** What a thrown value says of itself. */

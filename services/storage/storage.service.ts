@@ -54,9 +54,10 @@ const service: ServiceSchema<object, object, object, StorageService> = {
           async work({ payload }, { signal }) {
             await repair(this, payload, signal);
           },
-          // A repair is never given up, whatever the reason: an hour later a disk may be back, or a secret be right.
+          // A repair is never given up, whatever the reason: an hour later a disk may be back, or a secret be right. Nor is it excused: it has
+          // attempts without end, and their growing pauses keep a disk that is away for days from being asked for each of its chunks all the time.
           async fail(report) {
-            await call(this.broker, jobs.fail, { ...report, final: false });
+            await call(this.broker, jobs.fail, { ...report, final: false, excused: false });
           },
         },
       },

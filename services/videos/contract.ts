@@ -1,13 +1,13 @@
 /** The catalogue: the life of a video, from its upload to its last segment. */
 import { z } from "zod";
-import { jobKind, workFailure, type WorkFailure } from "../jobs/contract.ts";
+import { jobKind, jobReport, type WorkFailure } from "../jobs/contract.ts";
 import { SEGMENT_BATCH_MAX } from "../kernel/limits.ts";
 import { action, contract, event, returns } from "../kernel/rpc.ts";
 import { jobRef, renditionName, sha256, uuid } from "../kernel/schemas.ts";
 import type { VideoStatus } from "./domain/lifecycle.ts";
 
 export type { VideoStatus } from "./domain/lifecycle.ts";
-export const visibility = z.enum(["public", "unlisted", "private"]);
+const visibility = z.enum(["public", "unlisted", "private"]);
 
 export interface VideoRendition {
   readonly name: string;
@@ -202,7 +202,7 @@ export const videos = contract("videos", {
     scope: "cluster",
     idempotent: false,
   }),
-  /** Segments of one rendition that are durable. The initialisation is the same for every span; another one is TRANSCODE_FAILED. */
+  /** Segments of one rendition that are durable. The initialisation is the same for every span; another one is TRANSCODE_FAILED, unless a single job makes the rendition: then it starts over. */
   publish: action({
     params: z.strictObject({
       job: jobRef,
@@ -225,11 +225,11 @@ export const videos = contract("videos", {
   /** A conversion job is done; with the last one the video is `ready`, in the same transaction. JOB_LOST. */
   finish: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: false }),
   /**
-   * A job of a video failed. With attempts left, and not `final`, it is queued again; else the video is `failed` with this reason and its other jobs are cancelled,
+   * A job of a video failed. Excused, or with attempts left and not `final`, it is queued again; else the video is `failed` with this reason and its other jobs are cancelled,
    * but for a picture, which a video can do without.
    */
   fail: action({
-    params: z.strictObject({ job: jobRef, failure: workFailure, final: z.boolean() }),
+    params: jobReport,
     returns: returns<null>(),
     scope: "cluster",
     idempotent: false,

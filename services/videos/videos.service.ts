@@ -75,8 +75,8 @@ const service: ServiceSchema<object, object, object, VideosService> = {
     async finish({ job }) {
       return await this.announce(await finish(this.db, job));
     },
-    async fail({ job, failure, final }) {
-      return await this.announce(await fail(this.db, job, { failure, final }));
+    async fail({ job, ...report }) {
+      return await this.announce(await fail(this.db, job, report));
     },
 
     async health() {

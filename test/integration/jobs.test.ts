@@ -6,7 +6,7 @@ import { worker, type WithWorker, type WorkControl, type WorkerGroup, type Worke
 import { jobs, type Job, type JobKind } from "../../services/jobs/contract.ts";
 import jobsService from "../../services/jobs/jobs.service.ts";
 import { beat, claim, prune, reap, release } from "../../services/jobs/store/queue.ts";
-import { errorType, failure } from "../../services/kernel/errors.ts";
+import { ERRORS, errorType, failure } from "../../services/kernel/errors.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { eventually } from "../support/eventually.ts";
 import { testDatabase, type TestDatabase } from "../support/postgres.ts";
@@ -32,10 +32,15 @@ async function add(...list: (Partial<NewJob> & { payload?: object })[]): Promise
   await transaction(db, async (tx) => await enqueue(tx, list.map((job) => ({ kind, payload: {}, ...job })) as NewJob[]));
 }
 
-async function stateOf(id: string): Promise<{ state: string; attempts: number; failure: { type: string } | null; progress: number }> {
-  const found = await one<Awaited<ReturnType<typeof stateOf>>>(db, "select state, attempts, failure, progress from jobs where id = $1", [
-    id,
-  ]);
+interface Seen {
+  readonly state: string;
+  readonly attempts: number;
+  readonly failure: { readonly type: string; readonly message: string; readonly log?: string } | null;
+  readonly progress: number;
+}
+
+async function stateOf(id: string): Promise<Seen> {
+  const found = await one<Seen>(db, "select state, attempts, failure, progress from jobs where id = $1", [id]);
   if (!found) throw new Error(`there is no job ${id}`);
   return found;
 }
@@ -135,6 +140,26 @@ describe("the queue", () => {
       expect(await call(broker, jobs.fail, { job: refOf(await claimed()), ...report, final: true })).toBe("failed");
       const span = (await call(broker, jobs.depth, {})).find((depth) => depth.kind === kind);
       expect(span).toEqual({ kind, queued: 0, running: 0, failed: 2, oldestS: 0 });
+    } finally {
+      await broker.stop();
+    }
+  });
+
+  it("takes no attempt for a failure that is excused, until the job is three days old", async () => {
+    await add({ maxAttempts: 1 });
+    const broker = await startServices(database.url, jobsService);
+    try {
+      const report = { failure: { type: "DISK_FULL", message: "" }, final: false, excused: true };
+      for (let round = 0; round < 3; round++) {
+        const job = await claimed();
+        expect(job.attempts).toBe(1);
+        expect(await call(broker, jobs.fail, { job: refOf(job), ...report })).toBe("queued");
+        const waits = await one<{ s: number }>(db, "select extract(epoch from run_at - now())::float8 as s from jobs");
+        expect(waits?.s).toBeLessThanOrEqual(30);
+        await execute(db, "update jobs set run_at = now()");
+      }
+      await execute(db, "update jobs set created_at = now() - interval '73 hours'");
+      expect(await call(broker, jobs.fail, { job: refOf(await claimed()), ...report })).toBe("failed");
     } finally {
       await broker.stop();
     }
@@ -253,23 +278,54 @@ describe("a worker", () => {
   });
 
   it.each([
-    ["may pass is tried again", failure("TRANSCODE_FAILED", "ffmpeg ended", { data: { log: "last words" } }), "queued", "TRANSCODE_FAILED"],
-    ["cannot pass is not tried again", failure("SOURCE_NOT_MEDIA", "a text"), "failed", "SOURCE_NOT_MEDIA"],
-    ["is a mistake of ours is not tried again, and keeps its words to itself", new TypeError("x is undefined"), "failed", "INTERNAL"],
+    ["may pass is tried again", failure("TRANSCODE_FAILED", "ffmpeg ended"), { state: "queued", attempts: 1 }, "TRANSCODE_FAILED"],
+    ["cannot pass is not tried again", failure("SOURCE_NOT_MEDIA", "a text"), { state: "failed", attempts: 1 }, "SOURCE_NOT_MEDIA"],
+    ["is a mistake of ours is not tried again", new TypeError("x is undefined"), { state: "failed", attempts: 1 }, "INTERNAL"],
     [
-      "comes from a service that is away is tried again",
+      "comes from a service that is away costs no attempt",
       Object.assign(new Error("gone"), { retryable: true }),
-      "queued",
+      { state: "queued", attempts: 0 },
       "SERVICE_UNAVAILABLE",
     ],
-  ])("tells the queue of a failure: one that %s", async (_what, error, state, type) => {
+    ["is a disk's costs no attempt", failure("CHUNK_NOT_FOUND", "c0ffee"), { state: "queued", attempts: 0 }, "CHUNK_NOT_FOUND"],
+    [
+      "is the machine's costs no attempt",
+      Object.assign(new Error("spawn EMFILE"), { code: "EMFILE" }),
+      { state: "queued", attempts: 0 },
+      "SERVICE_UNAVAILABLE",
+    ],
+  ])("tells the queue of a failure: one that %s", async (_what, error, outcome, type) => {
     await add({});
     broker = await startServices(database.url, jobsService, service({ work: async () => await Promise.reject(error) }));
     const { job } = await eventually(() => began[0]);
     await eventually(async () => (await stateOf(job.id)).failure !== null);
-    const seen = await stateOf(job.id);
-    expect(seen).toMatchObject({ state, failure: { type } });
-    expect(JSON.stringify(seen)).not.toContain("undefined");
+    expect(await stateOf(job.id)).toMatchObject({ ...outcome, failure: { type } });
+  });
+
+  it.each([
+    ["about the source", failure("SOURCE_DAMAGED", "Export it anew."), { message: "Export it anew." }],
+    [
+      "about the conversion, and keeps the log",
+      failure("TRANSCODE_FAILED", "It ended early.", { data: { log: "x264" } }),
+      { message: "It ended early.", log: "x264" },
+    ],
+    [
+      "but none that name hosts",
+      failure("DISK_UNAVAILABLE", "10.0.0.7 is away.", { data: { log: "x264" } }),
+      { message: ERRORS.DISK_UNAVAILABLE.title, log: "x264\n10.0.0.7 is away." },
+    ],
+    ["but none of a mistake", new TypeError("x is undefined"), { message: ERRORS.INTERNAL.title, log: "x is undefined" }],
+    [
+      "but none that name chunks",
+      failure("CHUNK_NOT_FOUND", "c0ffee", { data: { log: "z".repeat(5000) } }),
+      { message: ERRORS.CHUNK_NOT_FOUND.title, log: `${"z".repeat(3993)}\nc0ffee` },
+    ],
+  ])("gives viewers the words of a failure: those %s", async (_what, error, { message, log }: { message: string; log?: string }) => {
+    await add({});
+    broker = await startServices(database.url, jobsService, service({ work: async () => await Promise.reject(error) }));
+    const { job } = await eventually(() => began[0]);
+    const told = await eventually(async () => (await stateOf(job.id)).failure);
+    expect([told.message, told.log]).toEqual([message, log]);
   });
 
   it("gives up a job that killed its workers too often, without trying it", async () => {

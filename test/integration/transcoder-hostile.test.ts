@@ -12,7 +12,7 @@ import { planOf, taskOf, type SpanTask } from "../../services/transcoder/domain/
 import { candidateOf } from "../../services/transcoder/domain/probe.ts";
 import type { ProgramPaths } from "../../services/transcoder/ffmpeg/locate.ts";
 import { openTools, type Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
-import { probe } from "../../services/transcoder/ffmpeg/probe.ts";
+import { probe, readTimeline } from "../../services/transcoder/ffmpeg/probe.ts";
 import { serveSource } from "../../services/transcoder/ffmpeg/source.ts";
 import type { Ports } from "../../services/transcoder/work/ports.ts";
 import { doTask, LIMITS, Workshop } from "../support/conversion.ts";
@@ -268,6 +268,19 @@ async function jobFolders(tools: Tools): Promise<string[]> {
   return (await readdir(dirname(tools.ffmpeg))).filter((name) => name.startsWith("job-"));
 }
 
+describe("the count of a source's packets", () => {
+  const packets = "echo 0,0,0,512,K__; echo 0,512,512,512,___; echo broken >&2;";
+
+  it("does not take what was read until ffprobe was killed for the whole source", async () => {
+    const error = await thrownBy(packetsBy(`${packets} kill -KILL $$`));
+    expect(error).toMatchObject({ type: "TRANSCODE_FAILED", retryable: true, data: { log: "broken\n" } });
+  });
+
+  it("takes what there is of a source that ends early", async () => {
+    expect(await packetsBy(`${packets} exit 1`)).toBe(2);
+  });
+});
+
 describe("the search for ffmpeg", () => {
   const nothing = { ffmpeg: undefined, ffprobe: undefined };
 
@@ -299,6 +312,13 @@ describe("the search for ffmpeg", () => {
     expect(await openToolsWith(await pathWith({ ffmpeg: fakeEncoders("aac") }))).toMatchObject({ ffmpeg: { found: "package" } });
   });
 });
+
+/** How many packets are counted by an ffprobe that is this line of shell. */
+async function packetsBy(script: string): Promise<number> {
+  const ffprobe = join(await pathWith({ ffprobe: script }), "ffprobe");
+  const signal = new AbortController().signal;
+  return (await readTimeline({ ffprobe, folder, url: "http://127.0.0.1:9", demuxer: "mov", limits: LIMITS, signal })).packets;
+}
 
 /** Opens the tools in a process that has this PATH, and runs the launcher of ffmpeg. */
 async function openToolsWith(path: string): Promise<{ ffmpeg: object; ffprobe: object; leftOut: string[]; launched: string }> {

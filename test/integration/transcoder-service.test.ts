@@ -141,7 +141,7 @@ describeWith(["ffmpeg", "ffprobe"], "the transcoder service", () => {
     expect(job?.failure.log).toEqual(log);
   });
 
-  it("tries again when the disks fail, and then makes the video", async () => {
+  it("tries again when the disks fail, and then makes the video without loss of an attempt", async () => {
     faults.push(failure("DISK_UNAVAILABLE", "as the test wants it"));
     const id = await upload("tiny.mp4");
     await eventually(async () => (await one<{ failure: unknown }>(db, "select failure from jobs where video_id = $1", [id]))?.failure, {
@@ -149,6 +149,7 @@ describeWith(["ffmpeg", "ffprobe"], "the transcoder service", () => {
     });
     await execute(db, "update jobs set run_at = now() where video_id = $1", [id]);
     expect((await until(id, "ready")).error).toBeNull();
+    expect((await call(broker, videos.status, { id })).attempts).toBe(1);
   });
 
   it("ends ffmpeg when the video is deleted, and goes on with others", async () => {

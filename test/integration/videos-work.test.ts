@@ -89,6 +89,22 @@ describe("the work on a video", () => {
     expect(await typeOf(call(here.broker, videos.publish, { ...part, rendition: "1080p" }))).toBe("INVALID_REQUEST");
   });
 
+  it("starts a rendition over that only one job makes, when another attempt of it is encoded otherwise", async () => {
+    const id = await here.newVideo();
+    const held = await here.convert();
+    const head = { rendition: "audio", timescale: 48_000, codecs: "mp4a.40.2", init: await here.blob() };
+    const segments = [await here.segment(1), await here.segment(2)];
+    for (const [before, segment] of segments.entries()) {
+      await call(here.broker, videos.publish, { job: refOf(held[2]), ...head, segments: [segment] });
+      const stored = await rows(here.db, "select encode(blob, 'hex') as blob from segments where rendition = 'audio' order by number");
+      expect(stored).toEqual(segments.slice(0, before + 1).map(({ blob }) => ({ blob })));
+    }
+    await here.finish(...held);
+    const { renditions } = await call(here.broker, videos.playback, { id });
+    expect(renditions[1]).toMatchObject({ name: "720p", init: await here.init(id, "720p"), runs: { length: 2 } });
+    expect(renditions[2]).toMatchObject({ name: "audio", timescale: 48_000, codecs: "mp4a.40.2", init: head.init });
+  });
+
   it("changes nothing for a worker that has lost its job", async () => {
     const id = await here.newVideo();
     const lost = await here.claim("video.inspect");
@@ -144,6 +160,17 @@ describe("the work on a video", () => {
     expect(JSON.stringify(after)).not.toContain("x264");
     expect(await rows(here.db, "select 1 from jobs where state in ('queued', 'running')")).toEqual([]);
     expect(here.told.slice(-2)).toEqual([`${id} failed`, `cancelled ${id}`]);
+  });
+
+  it("outlives failures that are not its own, however many there are", async () => {
+    const id = await here.newVideo();
+    const failure = { type: "NOT_ENOUGH_DISKS", message: "" };
+    for (let round = 0; round < 7; round++) {
+      const inspection = await here.claim("video.inspect");
+      await call(here.broker, videos.fail, { job: refOf(inspection), failure, final: false, excused: true });
+      await execute(here.db, "update jobs set run_at = now()");
+    }
+    expect(await call(here.broker, videos.status, { id })).toMatchObject({ status: "queued", error: null, attempts: 0 });
   });
 
   it("can do without a picture", async () => {

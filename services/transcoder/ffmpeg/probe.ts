@@ -1,7 +1,7 @@
 /** Asks ffprobe what a source is. Its answer is as untrusted as the source: it is read by a schema (domain/probe.ts). */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { failure } from "../../kernel/errors.ts";
+import { failure, type TritonError } from "../../kernel/errors.ts";
 import { LOG_CHARACTERS } from "../domain/ending.ts";
 import { PROBE_ENTRIES, refusalOf, type SourceLimits } from "../domain/probe.ts";
 import { TIMELINE_OPTIONS, TimelineReader } from "../domain/timeline.ts";
@@ -34,23 +34,31 @@ export async function probe(question: Question): Promise<unknown> {
     return answer.length <= ANSWER_CHARACTERS_MAX;
   });
   if (code === 0) return JSON.parse(answer);
-  if (code === null) throw failure("TRANSCODE_FAILED", "The program that examines sources was killed.", { data: { log } });
+  if (code === null) throw killed(log);
   const refusal = refusalOf(log, question.limits);
   throw failure(refusal.type, refusal.message, { data: { log } });
 }
 
-/** When the packets come: reads the whole source. */
+/** When the packets come: reads the whole source, or what there is of a damaged one. Throws TRANSCODE_FAILED when not the source ended, but ffprobe was killed. */
 export async function readTimeline(question: Question): Promise<TimelineReader> {
   const timeline = new TimelineReader();
-  await ask(question, TIMELINE_OPTIONS, COUNT_MS, (line) => {
+  const { code, log } = await ask(question, TIMELINE_OPTIONS, COUNT_MS, (line) => {
     timeline.add(line);
     return timeline.packets <= PACKETS_MAX;
   });
-  if (timeline.packets <= PACKETS_MAX) return timeline;
-  throw failure(
-    "SOURCE_TOO_COMPLEX",
-    `The file has more than ${PACKETS_MAX} frames. Cut it into parts, or export it with fewer frames a second.`,
-  );
+  if (timeline.packets > PACKETS_MAX) {
+    throw failure(
+      "SOURCE_TOO_COMPLEX",
+      `The file has more than ${PACKETS_MAX} frames. Cut it into parts, or export it with fewer frames a second.`,
+    );
+  }
+  if (code === null) throw killed(log);
+  return timeline;
+}
+
+/** The source is perhaps not to blame: whoever needs memory kills, too. */
+function killed(log: string): TritonError {
+  return failure("TRANSCODE_FAILED", "The program that examines sources was killed.", { data: { log } });
 }
 
 /** Runs ffprobe until it is gone. `onLine` says whether to go on. */

@@ -113,21 +113,21 @@ async function keepRenditions(tx: Tx, { id, revision }: LockedVideo, renditions:
 
 /** A job that is done again brings the same numbers again: the later segments replace the earlier. */
 export async function publish(db: Database, job: JobRef, publication: Publication): Promise<void> {
-  await withVideo(db, job, async (tx, video) => {
+  await withVideo(db, job, async (tx, video, kind) => {
     await assertHeld(tx, job);
-    await assertSameInitialisation(tx, video, publication);
+    if (!(await hasSameInitialisation(tx, video, publication))) await startOver(tx, video, publication.rendition, kind);
     await keepSegments(tx, video, publication);
     await describeRendition(tx, video, publication);
     await execute(tx, "update videos set updated_at = now() where id = $1", [video.id]);
   });
 }
 
-/** Spans of one rendition are joined by players without a new initialisation, so theirs must be the same to the bit. */
-async function assertSameInitialisation(
+/** Spans of one rendition are joined by players without a new initialisation, so theirs must be the same to the bit. The first is the same. */
+async function hasSameInitialisation(
   tx: Tx,
   { id, revision }: LockedVideo,
   { rendition, timescale, codecs, init }: Publication,
-): Promise<void> {
+): Promise<boolean> {
   const known = await one<{ same: boolean | null }>(
     tx,
     `select init_blob = decode($4, 'hex') and timescale = $5 and codecs = $6 as same
@@ -135,7 +135,17 @@ async function assertSameInitialisation(
     [id, revision, rendition, init.blob, timescale, codecs],
   );
   if (!known) throw failed("INVALID_REQUEST", `The video ${id} was not planned to have a rendition ${rendition}.`);
-  if (known.same === false) throw failed("TRANSCODE_FAILED", `Two parts of the rendition ${rendition} were not encoded alike.`);
+  return known.same !== false;
+}
+
+/**
+ * Forgets the segments of a rendition that only this job makes: they are a former attempt's, before ffmpeg was upgraded. What other jobs
+ * made is not to be had again.
+ */
+async function startOver(tx: Tx, { id, revision }: LockedVideo, rendition: string, kind: string): Promise<void> {
+  const makers = await rows(tx, "select 1 from jobs where video_id = $1 and kind = $2 limit 2", [id, kind]);
+  if (makers.length > 1) throw failed("TRANSCODE_FAILED", `Two parts of the rendition ${rendition} were not encoded alike.`);
+  await execute(tx, "delete from segments where video_id = $1 and revision = $2 and rendition = $3", [id, revision, rendition]);
 }
 
 async function keepSegments(tx: Tx, { id, revision }: LockedVideo, { rendition, segments }: Publication): Promise<void> {
@@ -199,7 +209,7 @@ export async function finish(db: Database, job: JobRef): Promise<Change> {
   });
 }
 
-export async function fail(db: Database, job: JobRef, report: { failure: Failure; final: boolean }): Promise<Change> {
+export async function fail(db: Database, job: JobRef, report: { failure: Failure; final: boolean; excused: boolean }): Promise<Change> {
   return await withVideo(db, job, async (tx, video, kind) => {
     if ((await failJob(tx, job, report)) === "queued") return { id: video.id };
     return kind === "video.picture" ? await conclude(tx, video) : await giveUp(tx, video, report.failure);
