@@ -50,24 +50,28 @@ export const settings = {
     .optional()
     .describe("joins this process to a cluster; default: one process is all"),
 
-  DISKS: addresses.optional().describe("addresses of the disk nodes, comma separated; default: EMBEDDED_DISKS child processes"),
-  EMBEDDED_DISKS: integer(1, 12).default(3).describe("disk nodes that `npm start` runs by itself"),
+  DISKS: addresses.optional().describe("addresses of the disks, comma separated; default: EMBEDDED_DISKS child processes"),
+  EMBEDDED_DISKS: integer(1, 12).default(3).describe("disks that `npm start` runs by itself"),
   DISK_SECRET: z
     .string()
     .min(16, "must have at least 16 characters")
     .optional()
-    .describe("what callers must show to a disk node; `npm start` makes its own"),
-  DISK_HOST: z.string().min(1).default("127.0.0.1").describe("address a disk node listens on"),
-  DISK_PORT: integer(0, 65_535).default(0).describe("port a disk node listens on; 0 takes a free one"),
-  DISK_DIR: z.string().min(1).optional().describe("the folder of a disk node"),
+    .describe("what callers must show to a disk; `npm start` makes its own"),
+  DISK_HOST: z.string().min(1).default("127.0.0.1").describe("address a disk listens on"),
+  DISK_PORT: integer(0, 65_535).default(0).describe("port a disk listens on; 0 takes a free one"),
+  DISK_DIR: z.string().min(1).optional().describe("the folder of a disk"),
   DISK_RESERVE_BYTES: integer(0, 1024 * GiB)
     .default(1 * GiB)
-    .describe("a disk node takes no more chunks when less than this would stay free"),
+    .describe("a disk takes no more chunks when less than this would stay free"),
 
   UPLOAD_BYTES_MAX: integer(1, UPLOAD_BYTES_MAX).default(UPLOAD_BYTES_MAX).describe("largest upload"),
   UPLOAD_IDLE_SECONDS: integer(1, 3600).default(60).describe("an upload that sends nothing for this long is ended"),
-  UPLOADS_AT_ONCE: integer(1, 1000).default(32).describe("uploads that one gateway takes in at the same time; more are asked to come back"),
-  WRITE_BUFFERS: integer(2, 256).default(12).describe("chunks of 8 MiB that one process holds in memory on their way to disks"),
+  // As many as can each fill a buffer while two are left over; more would only wait for one another.
+  UPLOADS_AT_ONCE: integer(1, 1000)
+    .default(16)
+    .describe("uploads that one gateway takes in at the same time, at most WRITE_BUFFERS - 2; more are asked to come back"),
+  // 144 MiB at worst: an upload alone uses three, and sixteen slow ones leave two.
+  WRITE_BUFFERS: integer(2, 256).default(18).describe("chunks of 8 MiB that one process holds in memory on their way to disks"),
   SEGMENT_CACHE_BYTES: integer(0, 16 * GiB)
     .default(64 * MiB)
     .describe("memory for segments that are asked for often"),

@@ -8,6 +8,7 @@ import { loadConfig } from "../../config/index.ts";
 import { ERRORS } from "../kernel/errors.ts";
 import { videoChanged } from "../videos/contract.ts";
 import { aliasesOf } from "./dispatch.ts";
+import { refuseForeign } from "./domain/origin.ts";
 import { Health } from "./health.ts";
 import { loadPage } from "./http/page.ts";
 import { sendProblem } from "./http/reply.ts";
@@ -25,6 +26,7 @@ interface Gateway extends Service<Record<string, unknown>> {
   state: GatewayState;
   addRoute(route: object): void;
   httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
+  receive(req: IncomingMessage, res: ServerResponse): void;
   refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void;
   logFinished(req: IncomingMessage, request: FinishedRequest): void;
 }
@@ -67,10 +69,20 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
     createServer() {
       this.http = openServer({
         uploadIdleMs: loadConfig().UPLOAD_IDLE_SECONDS * 1000,
-        handle: (req, res) => void this.httpHandler(req, res),
+        handle: (req, res) => this.receive(req, res),
         finished: (req, request) => this.logFinished(req, request),
       });
       this.server = this.http.server;
+    },
+
+    receive(req: IncomingMessage, res: ServerResponse) {
+      try {
+        refuseForeign(req, loadConfig().HOST);
+      } catch (error) {
+        this.refuse(req, res, error);
+        return;
+      }
+      void this.httpHandler(req, res);
     },
 
     refuse(req: IncomingMessage, res: ServerResponse, error: unknown) {
@@ -93,7 +105,8 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
       uploads: new Uploads({
         bytesMax: config.UPLOAD_BYTES_MAX,
         idleMs: config.UPLOAD_IDLE_SECONDS * 1000,
-        atOnce: config.UPLOADS_AT_ONCE,
+        // Each fills a buffer for as long as its client likes; two stay free, so that what has come in can always go on to the disks.
+        atOnce: Math.max(1, Math.min(config.UPLOADS_AT_ONCE, config.WRITE_BUFFERS - 2)),
       }),
       health: new Health(this.broker, version),
       page: loadPage(join(root, "web/dist")),

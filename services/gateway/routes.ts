@@ -5,7 +5,7 @@ import { call } from "../kernel/rpc.ts";
 import { renditionName, uuid } from "../kernel/schemas.ts";
 import { videos } from "../videos/contract.ts";
 import { routesOf, type Request, type Route } from "./dispatch.ts";
-import { API, pageLinks } from "./domain/links.ts";
+import { API, PAGE_MAX, pageLinks } from "./domain/links.ts";
 import { videoDocument } from "./domain/video.ts";
 import type { Health } from "./health.ts";
 import type { Answer, Content, Reply } from "./http/reply.ts";
@@ -39,7 +39,7 @@ const segment = stream.extend({ number: whole(1, 999_999_999) });
 
 const listQuery = z
   .strictObject({
-    page: whole(1, 10_000).optional(),
+    page: whole(1, PAGE_MAX).optional(),
     limit: whole(1, 100).default(20),
     cursor: z.string().min(1).max(200).optional(),
     status: videos.list.params.shape.status,

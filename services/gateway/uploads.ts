@@ -5,7 +5,7 @@ import { z } from "zod";
 import { errorType, failure } from "../kernel/errors.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { storage, type StoredBlob } from "../storage/contract.ts";
-import { videos, visibility, type Video } from "../videos/contract.ts";
+import { videos, type Video } from "../videos/contract.ts";
 import { checked, type Request } from "./dispatch.ts";
 import { uuidV7 } from "./domain/ids.ts";
 import { videoPath } from "./domain/links.ts";
@@ -32,7 +32,8 @@ const details = z.strictObject({
     .transform(splitTags)
     .pipe(z.array(z.string().max(50)).max(30))
     .optional(),
-  visibility: visibility.optional(),
+  // Until there are rights, whatever is stored can be seen by everyone: nobody may believe otherwise.
+  visibility: z.literal("public", "must be public: unlisted and private come with sign-in").optional(),
 });
 type Details = z.output<typeof details>;
 
@@ -109,10 +110,9 @@ async function receiveForm({ req, res, query, caller }: UploadRequest, limits: U
   }
 }
 
-/** A field is refused when it comes, not after the gigabytes that follow it. Tags may come in several. */
+/** A field is refused when it comes, not after the gigabytes that follow it. Tags may come in several, which count together. */
 function checkedField(name: string, value: string, before: Details): Details {
-  const field = checked(details, { [name]: value });
-  return field.tags && before.tags ? { tags: [...before.tags, ...field.tags] } : field;
+  return checked(details, { [name]: name === "tags" ? [...(before.tags ?? []), value].join(",") : value });
 }
 
 function unknownField(path: string): Error {
@@ -148,7 +148,6 @@ async function create(caller: Caller, { filename, stored }: Received, said: Deta
     title: said.title || titleOf(filename),
     description: said.description ?? "",
     tags: said.tags ?? [],
-    ...(said.visibility ? { visibility: said.visibility } : {}),
     source: { blob: stored.blob, size: stored.size },
   });
 }

@@ -26,7 +26,7 @@ async function openDownload(): Promise<{ gateway: RunningGateway; reader: RawCon
     rows.map((row) => ({ ...row, ...large })),
   );
   const reader = await openRaw(gateway.port);
-  reader.socket.write(`GET /api/v1/videos/${id}/streams/1/720p/1.m4s HTTP/1.1\r\nHost: x\r\n\r\n`);
+  reader.socket.write(`GET /api/v1/videos/${id}/streams/1/720p/1.m4s HTTP/1.1\r\nHost: localhost\r\n\r\n`);
   await eventually(() => reader.received().length > 0);
   reader.socket.pause();
   return { gateway, reader };
@@ -50,7 +50,9 @@ it("lets a download end that is nearly done", async () => {
 it("stops within three seconds although somebody is still uploading", async () => {
   const gateway = await startGateway();
   const upload = await openRaw(gateway.port);
-  upload.socket.write("POST /api/v1/videos/upload HTTP/1.1\r\nHost: x\r\nContent-Type: video/mp4\r\nContent-Length: 1000\r\n\r\nvideo");
+  upload.socket.write(
+    "POST /api/v1/videos/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: video/mp4\r\nContent-Length: 1000\r\n\r\nvideo",
+  );
   await eventually(() => gateway.catalogue.open.size === 1);
   expect(await timed(gateway.stop())).toBeLessThan(3000);
   await upload.closed;

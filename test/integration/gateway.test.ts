@@ -317,21 +317,21 @@ describe("when something is broken behind it", () => {
 
   it("a request that is no HTTP is answered in the same form", async () => {
     const raw = await openRaw(gateway.port);
-    raw.socket.write("GET / HTTP/1.1\r\nHost: x\r\nbad header\r\n\r\n");
+    raw.socket.write("GET / HTTP/1.1\r\nHost: localhost\r\nbad header\r\n\r\n");
     await raw.closed;
     expect(raw.received()).toMatch(/^HTTP\/1\.1 400 .*application\/problem\+json.*"code":"INVALID_REQUEST"/s);
   });
 
   it("headers without end are refused", async () => {
     const raw = await openRaw(gateway.port);
-    raw.socket.write(`GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${"x".repeat(20_000)}\r\n\r\n`);
+    raw.socket.write(`GET / HTTP/1.1\r\nHost: localhost\r\nX-Long: ${"x".repeat(20_000)}\r\n\r\n`);
     await raw.closed;
     expect(raw.received()).toMatch(/^HTTP\/1\.1 431 .*application\/problem\+json/s);
   });
 
   it("a body that nobody asked for is not read without end", async () => {
     const raw = await openRaw(gateway.port);
-    raw.socket.write("GET /health/live HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n");
+    raw.socket.write("GET /health/live HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000000\r\n\r\n");
     await eventually(() => raw.received().includes("\r\n\r\n"));
     expect(raw.received()).toMatch(/^HTTP\/1\.1 200 .*Connection: close/s);
     await raw.closed;

@@ -45,9 +45,10 @@ const raw = (body: Buffer, headers = {}, query = ""): Promise<HttpAnswer> =>
 const videoIn = (answer: HttpAnswer): VideoBody => answer.json().data as VideoBody;
 const code = (answer: HttpAnswer): [number, unknown] => [answer.status, answer.json().code];
 const head = (headers: Record<string, string>): string =>
-  `POST ${target} HTTP/1.1\r\nHost: x\r\n${Object.entries(headers)
+  `POST ${target} HTTP/1.1\r\nHost: localhost\r\n${Object.entries(headers)
     .map(([name, value]) => `${name}: ${value}\r\n`)
     .join("")}\r\n`;
+const tags = (from: number, to: number): string => Array.from({ length: to - from }, (_, n) => `tag ${from + n}`).join(",");
 const madeVideos = (): number => gateway.catalogue.calls.get("videos.create") ?? 0;
 
 describe("a body that is the file", () => {
@@ -67,10 +68,10 @@ describe("a body that is the file", () => {
       title: " A\u0000 title ",
       description: "two\r\nlines",
       tags: "a, b,a",
-      visibility: "unlisted",
+      visibility: "public",
     });
     const data = videoIn(await raw(bytes(10), {}, `?${query.toString()}`));
-    expect(data).toMatchObject({ title: "A title", description: "two\nlines", tags: ["a", "b"], visibility: "unlisted" });
+    expect(data).toMatchObject({ title: "A title", description: "two\nlines", tags: ["a", "b"], visibility: "public" });
     expect(gateway.catalogue.sources.get(data.id)?.filename).toBe("x.mov");
   });
 
@@ -102,13 +103,13 @@ describe("a form", () => {
         { name: "title", content: "Über uns" },
         { name: "tags", content: "a,b" },
         { name: "tags", content: "c" },
-        { name: "visibility", content: "private" },
+        { name: "visibility", content: "public" },
         { name: "file", filename: "x.mp4", content: bytes(200_000) },
       ]),
     );
     expect(answer.status).toBe(202);
     const data = videoIn(answer);
-    expect(data).toMatchObject({ title: "Über uns", tags: ["a", "b", "c"], visibility: "private", size: 200_000 });
+    expect(data).toMatchObject({ title: "Über uns", tags: ["a", "b", "c"], visibility: "public", size: 200_000 });
     expect(gateway.catalogue.sources.get(data.id)).toEqual({ filename: "x.mp4", blob: sha256(bytes(200_000)) });
     expect(answer.headers.location).toBe(`/api/v1/videos/${data.id}`);
   });
@@ -144,6 +145,7 @@ describe("a form", () => {
   it.each<[string, Parameters<typeof multipart>[0], string]>([
     ["an unknown field", [{ name: "owner", content: "me" }], "owner"],
     ["a value that is not allowed", [{ name: "visibility", content: "secret" }], "visibility"],
+    ["a visibility that nobody would keep", [{ name: "visibility", content: "private" }], "visibility"],
     ["a title that is too long", [{ name: "title", content: "x".repeat(201) }], "title"],
     ["a field of a megabyte", [{ name: "description", content: "x".repeat(900_000) }], "description"],
     ["a file in another field", [{ name: "movie", filename: "x.mp4", content: bytes(10) }], "movie"],
@@ -155,6 +157,20 @@ describe("a form", () => {
     expect(code(answer)).toEqual([400, "INVALID_REQUEST"]);
     expect(answer.json().errors?.map((error) => error.path)).toEqual([path]);
     expect(madeVideos()).toBe(before);
+  });
+
+  it("is refused before its file when its fields together have too many tags, and each counts once", async () => {
+    const form = (more: string) => [
+      { name: "tags", content: tags(0, 20) },
+      { name: "tags", content: more },
+      { name: "file", filename: "x.mp4", content: bytes(100) },
+    ];
+    expect(videoIn(await post(multipart(form(tags(10, 30))))).tags).toHaveLength(30);
+    const before = gateway.catalogue.calls.get("storage.write");
+    const answer = await post(multipart(form(tags(10, 31))));
+    expect(code(answer)).toEqual([400, "INVALID_REQUEST"]);
+    expect(answer.json().errors?.map((error) => error.path)).toEqual(["tags"]);
+    expect(gateway.catalogue.calls.get("storage.write")).toBe(before);
   });
 
   it("without a file is refused", async () => {
@@ -237,6 +253,12 @@ describe("what is refused before its bytes are read", () => {
       expect(code(await raw(bytes(10), {}, query))).toEqual([400, "INVALID_REQUEST"]);
     },
   );
+
+  it.each(["unlisted", "private"])("is a visibility that comes with sign-in: %s", async (visibility) => {
+    const answer = await raw(bytes(10), {}, `?visibility=${visibility}`);
+    expect(code(answer)).toEqual([400, "INVALID_REQUEST"]);
+    expect(answer.json().errors).toEqual([{ path: "visibility", message: "must be public: unlisted and private come with sign-in" }]);
+  });
 
   it("is one upload too many, with a word when to come back", async () => {
     const held = Promise.withResolvers<void>();
@@ -347,6 +369,19 @@ describe("what goes wrong on the way", () => {
     ]);
     expect(code(await post(two))).toEqual([503, "DATABASE_UNAVAILABLE"]);
   });
+});
+
+it("takes no more uploads than leave two buffers free", async () => {
+  const small = await startGateway({ env: { WRITE_BUFFERS: "4" } });
+  const held = Promise.withResolvers<void>();
+  small.catalogue.waits.set("storage.write", held.promise);
+  const upload = (): Promise<HttpAnswer> => ask(small.url, target, { method: "POST", body: bytes(10) });
+  const running = [upload(), upload()];
+  await eventually(() => small.catalogue.open.size === 2);
+  expect(code(await upload())).toEqual([503, "TOO_BUSY"]);
+  held.resolve();
+  expect((await Promise.all(running)).map(({ status }) => status)).toEqual([202, 202]);
+  await small.stop();
 });
 
 /** All places for uploads are free when as many as there are can be taken at once. */

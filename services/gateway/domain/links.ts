@@ -2,6 +2,9 @@
 
 export const API = "/api/v1";
 
+/** The last page that can be asked for by number: who wants more goes on by cursor, which costs the same however far it is. */
+export const PAGE_MAX = 10_000;
+
 export function videoPath(id: string): string {
   return `${API}/videos/${id}`;
 }
@@ -21,10 +24,10 @@ export interface Page {
 
 /** The `Link` header of a list (RFC 8288): where to go from here. */
 export function pageLinks(page: Page): string {
-  const last = Math.max(1, Math.ceil(page.total / page.limit));
+  const last = Math.min(PAGE_MAX, Math.max(1, Math.ceil(page.total / page.limit)));
   const numbered =
     page.page === null ? [] : [link(page, "first", 1), ...(page.page > 1 ? [link(page, "prev", Math.min(page.page - 1, last))] : [])];
-  const next = !page.hasMore ? [] : page.page === null ? cursorLink(page) : [link(page, "next", page.page + 1)];
+  const next = !page.hasMore ? [] : page.page === null || page.page >= PAGE_MAX ? cursorLink(page) : [link(page, "next", page.page + 1)];
   const end = page.page === null ? [] : [link(page, "last", last)];
   return [...numbered, ...next, ...end].join(", ");
 }

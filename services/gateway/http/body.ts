@@ -38,15 +38,27 @@ function tooLarge({ bytesMax }: BodyLimits): Error {
   return failure("UPLOAD_TOO_LARGE", `An upload may have at most ${bytesMax} bytes.`);
 }
 
+/**
+ * A slower sender is no upload but a hold on memory: it takes one of few places and a buffer of 8 MiB. A telephone that
+ * is throttled to 128 kbit/s sends twice this, and a whole minute forgives tunnels.
+ */
+const RATE_MIN = 8 * 1024;
+const RATE_SECONDS = 60;
+
 class Meter extends Transform {
   readonly #limits: BodyLimits;
   readonly #idle: NodeJS.Timeout;
+  readonly #second: NodeJS.Timeout;
   #seen = 0;
+  /** Seconds of the present minute in which we did read, and what had come before it. */
+  #seconds = 0;
+  #seenBefore = 0;
 
   constructor(limits: BodyLimits) {
     super();
     this.#limits = limits;
     this.#idle = setTimeout(() => this.#silence(), limits.idleMs);
+    this.#second = setInterval(() => this.#measure(), 1000);
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -57,18 +69,36 @@ class Meter extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
-    clearTimeout(this.#idle);
+    this.#stopClocks();
     done();
   }
 
   override _destroy(error: Error | null, done: (error: Error | null) => void): void {
-    clearTimeout(this.#idle);
+    this.#stopClocks();
     done(error);
   }
 
-  /** Nothing came. When it is we who do not read on, the disks are slow, and they have limits of their own. */
+  #stopClocks(): void {
+    clearTimeout(this.#idle);
+    clearInterval(this.#second);
+  }
+
+  /** It is we who do not read on, or all has come: the disks are slow, and they have limits of their own. */
+  get #waitsForUs(): boolean {
+    return this.writableNeedDrain || this.writableEnded;
+  }
+
+  #measure(): void {
+    if (this.#waitsForUs || ++this.#seconds < RATE_SECONDS) return;
+    if (this.#seen - this.#seenBefore < RATE_MIN * RATE_SECONDS) {
+      this.destroy(failure("UPLOAD_STALLED", `An upload sends at least ${RATE_MIN} bytes a second, averaged over ${RATE_SECONDS} s.`));
+    }
+    this.#seconds = 0;
+    this.#seenBefore = this.#seen;
+  }
+
   #silence(): void {
-    if (this.writableNeedDrain) this.#idle.refresh();
+    if (this.#waitsForUs) this.#idle.refresh();
     else this.destroy(failure("UPLOAD_STALLED", `Nothing came for ${this.#limits.idleMs / 1000} s.`));
   }
 }

@@ -44,6 +44,8 @@ export async function readForm<T>(headers: IncomingHttpHeaders, body: Readable, 
     // The parser emits errors on streams that nobody may be reading any more.
     content.on("error", () => {});
     files.push(content);
+    // It stood in the same piece of the body as the field that was refused.
+    if (refusal !== undefined) return;
     const done = reader.file(name, filename, content);
     done.catch(refuse);
     work.push(done);

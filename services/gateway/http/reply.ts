@@ -1,5 +1,6 @@
 /** What a handler answers, and how it goes onto the wire: conditions, ranges, HEAD, and an end to bodies that nobody wants. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { Budget } from "../domain/budget.ts";
 import { isKnown, rangeStillFits } from "../domain/conditional.ts";
 import { problemHeaders, problemOf, type Problem } from "../domain/problem.ts";
 import { requestedRange, type ByteRange } from "../domain/range.ts";
@@ -28,6 +29,12 @@ export type Reply = Answer | Content;
 /** A refused body is drained for this long and this far, so that the client comes to read the refusal; then the connection is cut. */
 const LINGER_MS = 1000;
 const LINGER_BYTES = 4 * 1024 * 1024;
+/** Bodies that were asked for and are not yet wholly sent, in this process: a body is up to 8 MiB, and 5000 readers that do not read would hold 40 GB. */
+const IN_FLIGHT_BYTES = 256 * 1024 * 1024;
+/** A reader that takes nothing for this long gives its memory to others. A telephone that changes its network is back in a few seconds. */
+const STALLED_READER_MS = 30_000;
+
+const inFlight = new Budget(IN_FLIGHT_BYTES);
 
 export async function send(req: IncomingMessage, res: ServerResponse, reply: Reply): Promise<void> {
   if ("bytes" in reply) await sendContent(req, res, reply);
@@ -68,7 +75,7 @@ async function sendContent(req: IncomingMessage, res: ServerResponse, content: C
   const { method, headers } = req;
   const known = isKnown(headers["if-none-match"], content.etag);
   const range = known ? undefined : rangeOf(req, res, content);
-  const bytes = known || method === "HEAD" ? undefined : await content.bytes();
+  const bytes = known || method === "HEAD" ? undefined : await bytesOf(res, content);
   if (isOver(res)) return;
   res.setHeader("ETag", content.etag);
   res.setHeader("Cache-Control", content.caching);
@@ -87,6 +94,14 @@ async function sendContent(req: IncomingMessage, res: ServerResponse, content: C
   finish(req, res, range ? bytes?.subarray(range.start, range.end) : bytes);
 }
 
+/** Takes the whole content's size from the budget, also for a range: it is a view of the whole. Given back when the response is over, however it ends. */
+async function bytesOf(res: ServerResponse, content: Content): Promise<Uint8Array | undefined> {
+  if (isOver(res)) return undefined;
+  inFlight.take(content.size);
+  res.once("close", () => inFlight.give(content.size));
+  return await content.bytes();
+}
+
 /** A range is for GET alone (RFC 9110, 14.2). */
 function rangeOf(req: IncomingMessage, res: ServerResponse, { etag, size }: Content): ByteRange | undefined {
   const { method, headers } = req;
@@ -99,6 +114,8 @@ function rangeOf(req: IncomingMessage, res: ServerResponse, { etag, size }: Cont
 
 function finish(req: IncomingMessage, res: ServerResponse, body: Uint8Array | undefined): void {
   const sent = req.method === "HEAD" ? undefined : body;
+  // Until the next request of the connection: then Node sets the server's own limit again.
+  req.socket.setTimeout(STALLED_READER_MS);
   if (!hasMore(req)) res.end(sent);
   else lingerThenClose(req, res, sent);
 }

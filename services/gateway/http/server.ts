@@ -18,8 +18,8 @@ const KEEP_ALIVE_MS = 65_000;
 const HEADER_BYTES_MAX = 16 * 1024;
 /** A connection costs about 20 KB: 100 MB at most. More clients than that belong to more gateways. */
 const CONNECTIONS_MAX = 5000;
-/** A reader that takes nothing for this long gives its place to others. */
-const STALLED_READER_MS = 120_000;
+/** A connection on which nothing moves for this long while a request is worked on. Uploads and answers have shorter limits of their own. */
+const QUIET_MS = 120_000;
 /** What is being answered when the server stops may end within this; small answers take milliseconds, open downloads would take for ever. */
 const GRACE_MS = 1500;
 const SWEEP_MS = 25;
@@ -61,7 +61,7 @@ export function openServer({ uploadIdleMs, handle, finished }: ServerOptions): H
     requestTimeout: 0,
   });
   server.maxConnections = CONNECTIONS_MAX;
-  server.timeout = Math.max(STALLED_READER_MS, 2 * uploadIdleMs);
+  server.timeout = Math.max(QUIET_MS, 2 * uploadIdleMs);
   const accept = (req: IncomingMessage, res: ServerResponse): void => {
     if (closing) res.shouldKeepAlive = false;
     answering.set(req.socket, res);

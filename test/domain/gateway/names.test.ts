@@ -93,6 +93,15 @@ describe("the links of a list", () => {
     expect(pageLinks({ ...page, page: 99, hasMore: false })).toContain('page=4&limit=10>; rel="prev"');
   });
 
+  it("lead to no page that cannot be asked for by number, and go on by cursor from the last that can", () => {
+    const far = { ...page, limit: 1, total: 20_000 };
+    expect(pageLinks({ ...far, page: 9999 })).toContain(
+      'page=10000&limit=1>; rel="next", </v?status=ready&page=10000&limit=1>; rel="last"',
+    );
+    expect(pageLinks({ ...far, page: 10_000 })).toContain('</v?status=ready&cursor=c%26c&limit=1>; rel="next"');
+    expect(pageLinks({ ...far, page: 10_000 })).not.toContain("10001");
+  });
+
   it("go on by cursor for whoever came by cursor", () => {
     expect(pageLinks({ ...page, page: null })).toBe('</v?status=ready&cursor=c%26c&limit=10>; rel="next"');
     expect(pageLinks({ ...page, page: null, hasMore: false, nextCursor: null })).toBe("");
