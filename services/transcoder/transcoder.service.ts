@@ -12,7 +12,7 @@ import { encodeAudio, encodeSpan } from "./work/encode.ts";
 import { inspect } from "./work/inspect.ts";
 import { takePicture } from "./work/picture.ts";
 
-/** Work that hardly needs a processor does not wait behind a video of hours. */
+/** Work that hardly needs a processor does not wait behind spans; and nothing is played before it was inspected, so that waits for nothing. */
 const LIGHT_SLOTS = 2;
 
 /** The last step of each job ends it, in one transaction with what it made; a failure is the video's, and told to it. */
@@ -29,7 +29,8 @@ const service: ServiceSchema<object, object, object, WithTools> = {
   mixins: [
     worker<WithTools>({
       groups: () => [
-        { kinds: ["video.inspect", "video.audio", "video.picture"], slots: LIGHT_SLOTS },
+        { kinds: ["video.inspect"], slots: LIGHT_SLOTS },
+        { kinds: ["video.audio", "video.picture"], slots: LIGHT_SLOTS },
         { kinds: ["video.span"], slots: loadConfig().TRANSCODER_SLOTS },
       ],
       kinds: {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
-import { taskOf, type Plan, type TaskKind } from "../../services/transcoder/domain/plan.ts";
+import { taskOf, type Plan, type PlannedTask, type TaskKind } from "../../services/transcoder/domain/plan.ts";
 import type { SourceFacts } from "../../services/transcoder/domain/facts.ts";
 import type { Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
 import { encodeAudio, encodeSpan } from "../../services/transcoder/work/encode.ts";
@@ -16,7 +16,7 @@ export const LIMITS = { secondsMax: 3600, pixelsMax: 35_389_440 };
 export interface Made {
   readonly facts: SourceFacts;
   readonly plan: Plan;
-  /** By rendition, in order. */
+  /** By rendition, in the order of the numbers. */
   readonly published: ReadonlyMap<string, { readonly head: Publication; readonly segments: readonly SegmentRow[] }>;
   readonly thumbnail: Uint8Array | undefined;
   /** What the jobs said of themselves. */
@@ -48,35 +48,53 @@ export class Workshop {
     return bytes;
   }
 
-  /** Inspects the file, then does all jobs of its plan, one after the other. */
-  async convert(path: string, signal = new AbortController().signal): Promise<Made> {
+  /** Inspects the file, then does all jobs of its plan; several workers take them as they come, as in a cluster. */
+  async convert(
+    path: string,
+    {
+      signal = new AbortController().signal,
+      workers = 1,
+      ...settings
+    }: { signal?: AbortSignal; workers?: number; segmentSeconds?: number } = {},
+  ): Promise<Made> {
     const source = this.store(await readFile(path));
-    const { facts, plan } = await this.plan(source, signal);
+    const { facts, plan } = await this.plan(source, settings, signal);
     const made = {
       published: new Map(),
       progress: [] as number[],
       finished: [] as string[],
       thumbnail: undefined as Uint8Array | undefined,
     };
-    for (const { kind, payload } of plan.tasks) {
+    const work = async ({ kind, payload }: PlannedTask): Promise<void> => {
       const hand = this.hand(signal, {
         publish: async ({ segments, ...head }) => {
           const known = made.published.get(head.rendition) ?? { head, segments: [] };
-          made.published.set(head.rendition, { head, segments: [...known.segments, ...segments] });
+          if (known.head.init.blob !== head.init.blob) throw new Error(`Two spans of ${head.rendition} were not encoded alike.`);
+          const all = [...known.segments, ...segments].toSorted((a: SegmentRow, b: SegmentRow) => a.number - b.number);
+          made.published.set(head.rendition, { head, segments: all });
         },
         publishThumbnail: async ({ blob }) => void (made.thumbnail = this.bytesOf(blob)),
         finish: async () => void made.finished.push(kind),
       });
       // A job's payload has been through the database and the network.
       await doTask(kind, JSON.parse(JSON.stringify(payload)), { ...hand, progress: (done) => void made.progress.push(done) });
-    }
+    };
+    const waiting = [...plan.tasks];
+    const worker = async (): Promise<void> => {
+      for (let task = waiting.shift(); task; task = waiting.shift()) await work(task);
+    };
+    await Promise.all(Array.from({ length: workers }, worker));
     return { facts, plan, ...made };
   }
 
-  async plan(source: StoredBlob, signal = new AbortController().signal): Promise<{ facts: SourceFacts; plan: Plan }> {
+  async plan(
+    source: StoredBlob,
+    settings: { segmentSeconds?: number } = {},
+    signal = new AbortController().signal,
+  ): Promise<{ facts: SourceFacts; plan: Plan }> {
     let planned: { facts: SourceFacts; plan: Plan } | undefined;
     const applyPlan = async (facts: SourceFacts, plan: Plan) => void (planned = { facts, plan });
-    await inspect(source, this.hand(signal, { applyPlan }), { limits: LIMITS, preset: "ultrafast" });
+    await inspect(source, this.hand(signal, { applyPlan }), { limits: LIMITS, preset: "ultrafast", ...settings });
     if (!planned) throw new Error("The inspection ended without a plan.");
     return planned;
   }

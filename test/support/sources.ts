@@ -67,6 +67,12 @@ const corpus: Readonly<Record<string, Make>> = {
     aac,
   ),
   "ntsc.mp4": made(picture("320x240", "30000/1001", 3), h264),
+  /** Times in whole milliseconds, which are never those of the frames. */
+  "ntsc.mkv": made(picture("320x240", "30000/1001", 4), h264, "-g", "15"),
+  /** Without an index: each fragment tells its own times. */
+  "fragmented.mp4": made(plain, "-g", "30", "-movflags", "frag_keyframe+empty_moov"),
+  /** As a screen is recorded: nothing for two seconds, then some frames at once. */
+  "long-stills.mp4": made(picture("320x240", 30, 7), ["-vf", "select='lt(mod(t,2.3),0.4)'", "-vsync", "vfr"], h264, "-g", "40"),
   "120-a-second.mp4": made(picture("320x240", 120, 2), h264),
   "one-frame.mp4": made(picture("320x240", 25, 0.04), h264),
   "tiny.mp4": made(picture("160x100", 30, 2), h264),

@@ -52,13 +52,14 @@ const TAIL_S = 1;
 /** One decode, one encode for each rendition, each rendition a stream of fragments that begin with a keyframe. */
 export function spanCommand(task: SpanTask, means: Means): PlannedCommand {
   const { span, rate, source, renditions } = task;
-  const from = span.first === 0 ? 0 : source.origin + seekedFrames(task) / perSecond(rate);
+  const from = span.first === 0 ? 0 : source.origin + span.first / perSecond(rate);
   return {
     inputOptions: [
       // Threads of the filter graph: the default is one for each core, whatever else runs.
       ["-filter_complex_threads", String(means.threads)],
       inputOptions(source.demuxer, means.pixelsMax, means.threads),
-      from > 0 ? ["-ss", from.toFixed(6)] : [],
+      // From the keyframe before: what is on screen when the span begins may have come long before it, and the grid picks it out.
+      from > 0 ? ["-noaccurate_seek", "-ss", from.toFixed(6)] : [],
     ].flat(2),
     filter: spanFilter(task, means.canToneMap),
     outputs: renditions.map(({ name, maxrateK }, index) => ({
@@ -170,10 +171,10 @@ function spanFilter(task: SpanTask, canToneMap: boolean): string {
   const shared = [
     // Before frames are dropped: it needs both neighbours. One frame out for each in, and only frames that are marked are changed.
     picture.interlaced ? ["bwdif=mode=send_frame:parity=auto:deint=interlaced"] : [],
-    [`setpts=${since(task.source, seekedFrames(task) / perSecond(rate))}`],
-    // The grid. It starts with the origin and not with the first picture, so that a picture that comes late stays late.
+    [`setpts=${since(task.source, span.first / perSecond(rate))}`],
+    // The grid. It starts with the span and not with a picture: one that comes late stays late, and of those before the last one is shown until
+    // the next comes.
     [`fps=${rate.join("/")}:start_time=0`],
-    span.preroll > 0 ? [`trim=start_frame=${span.preroll}`, "setpts=PTS-STARTPTS"] : [],
     span.last ? [`tpad=stop_mode=clone:stop_duration=${TAIL_S}`] : [],
     mapped ? toneMap(renditions[0] ?? { width: 0, height: 0 }) : [],
     [`split=${renditions.length}${renditions.map((_, index) => `[s${index}]`).join("")}`],
@@ -183,11 +184,6 @@ function spanFilter(task: SpanTask, canToneMap: boolean): string {
     ({ width, height }, index) => `[s${index}]scale=${width}:${height}:flags=bicubic:${colour},setsar=1[v${index}]`,
   );
   return [`[0:${picture.stream}]${shared.join(",")}`, ...scaled].join(";");
-}
-
-/** Frames of the grid before the first that is decoded. */
-function seekedFrames({ span }: SpanTask): number {
-  return span.first - span.preroll;
 }
 
 /** An expression for the time since so many seconds after the origin. */

@@ -4,6 +4,7 @@ import type { Size } from "./ladder.ts";
 import { refuseTooLong, sizeAsSeen, type Candidate, type SourceLimits, type Stream } from "./probe.ts";
 import { gridRate, parseRate, perSecond, steadyRate, type Rate } from "./rate.ts";
 import type { Timeline, TimelineReader } from "./timeline.ts";
+import type { Demuxer } from "./whitelist.ts";
 
 /** Slow-motion cameras in phones reach 240. */
 const FRAMES_PER_SECOND_MAX = 300;
@@ -56,6 +57,8 @@ export interface SourceFacts {
   readonly startS: number;
   readonly originS: number;
   readonly durationS: number;
+  /** Whether one can begin in the middle of it, and loses no frame and little time by that. */
+  readonly seekable: boolean;
   readonly picture: PictureFacts;
   readonly sound: SoundFacts | null;
 }
@@ -78,6 +81,7 @@ export function factsOf(candidate: Candidate, timeline: TimelineReader | undefin
     startS: candidate.startS,
     originS,
     durationS,
+    seekable: isSeekable(candidate, shown),
     picture: {
       stream: stream.index,
       codec: stream.codec_name ?? "",
@@ -91,6 +95,17 @@ export function factsOf(candidate: Candidate, timeline: TimelineReader | undefin
     },
     sound,
   };
+}
+
+/** Transport streams are sought by guessing: 60 of 300 frames were lost. The index of AVI has no times. */
+const EXACT_CONTAINERS: readonly Demuxer[] = ["mov", "matroska"];
+/** Every span decodes from the keyframe before it. Beyond this distance that costs more than it gains. */
+const KEYFRAME_DISTANCE_S_MAX = 20;
+
+/** A file without a duration was written as it was recorded, and has no index either. Of one whose packets were not read nothing is known. */
+function isSeekable({ demuxer, durationS, picture }: Candidate, timeline: Timeline | undefined): boolean {
+  if (!timeline || durationS === undefined || !EXACT_CONTAINERS.includes(demuxer)) return false;
+  return timeline.keyframeDistance * tick(picture) <= KEYFRAME_DISTANCE_S_MAX;
 }
 
 const MATRICES: Readonly<Record<string, Matrix>> = {

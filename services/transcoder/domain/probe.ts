@@ -57,6 +57,7 @@ const SIDE_MIN = 16;
 const PIXEL_ASPECT_MAX = 10;
 /** A source whose streams are chosen and allowed, before its frames are counted. */
 export interface Candidate {
+  readonly demuxer: Demuxer;
   readonly container: string;
   /** When the first stream starts: everything is counted from there, as ffmpeg does. */
   readonly startS: number;
@@ -82,6 +83,7 @@ export function candidateOf(json: unknown, demuxer: Demuxer, limits: SourceLimit
   const durationS = format.duration === undefined ? undefined : format.duration - (demuxer === "matroska" ? startS : 0);
   refuseTooLong(durationS ?? 0, limits);
   return {
+    demuxer,
     container: demuxer === "mov" && format.tags?.["major_brand"]?.trim() !== "qt" ? "mp4" : demuxer,
     startS,
     durationS,

@@ -6,6 +6,13 @@ export const TIMELINE_OPTIONS = ["-show_entries", "packet=stream_index,pts,dts,d
 /** Different steps that are told apart. A steady source has one or two; the clock of a telephone may make thousands. */
 const STEPS_MAX = 4096;
 
+interface Packet {
+  readonly time: number;
+  readonly decoded: number | undefined;
+  readonly duration: number;
+  readonly isKey: boolean;
+}
+
 /** One stream. Times in ticks of its time base. Packets that an edit list hides are not in it. */
 export class Timeline {
   packets = 0;
@@ -16,15 +23,26 @@ export class Timeline {
   /** Most ticks that decoding times, which only grow, fell back by. */
   fallBack = 0;
   #decoded: number | undefined;
+  #keyframe: number | undefined;
+  #keyframeDistance = 0;
   readonly #steps = new Map<number, number>();
 
-  add(time: number, decoded: number | undefined, duration: number): void {
+  /** Most ticks from one keyframe to the next, or to the end. */
+  get keyframeDistance(): number {
+    return Math.max(this.#keyframeDistance, this.last - (this.#keyframe ?? this.first));
+  }
+
+  add({ time, decoded, duration, isKey }: Packet): void {
     this.packets += 1;
     this.first = Math.min(this.first, time);
     this.last = Math.max(this.last, time);
     this.end = Math.max(this.end, time + duration);
     if (decoded !== undefined && this.#decoded !== undefined) this.#step(decoded - this.#decoded);
     this.#decoded = decoded ?? this.#decoded;
+    if (isKey) {
+      this.#keyframeDistance = Math.max(this.#keyframeDistance, time - (this.#keyframe ?? this.first));
+      this.#keyframe = time;
+    }
   }
 
   /** 0–1: how many of the steps from packet to packet are of this length, rounded up or down. 1 where there are no steps. */
@@ -59,7 +77,7 @@ export class TimelineReader {
     if (time === undefined || flags.includes("D")) return;
     const timeline = this.#streams.get(Number(stream)) ?? new Timeline();
     this.#streams.set(Number(stream), timeline);
-    timeline.add(time, decoded, ticksOf(duration) ?? 0);
+    timeline.add({ time, decoded, duration: ticksOf(duration) ?? 0, isKey: flags.includes("K") });
     this.#packets += 1;
   }
 

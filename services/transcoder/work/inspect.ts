@@ -1,6 +1,6 @@
 /** Looks at a source and plans its conversion. */
 import { HEAD_BYTES, sniff } from "../domain/sniff.ts";
-import { planOf } from "../domain/plan.ts";
+import { planOf, type PlanSettings } from "../domain/plan.ts";
 import { factsOf, type SourceFacts } from "../domain/facts.ts";
 import { candidateOf, type Candidate, type SourceLimits } from "../domain/probe.ts";
 import type { Demuxer } from "../domain/whitelist.ts";
@@ -18,18 +18,16 @@ const READ_THROUGH_BYTES_MAX = 2 * 1024 ** 3;
 /** Share of this work that is done when the kind of the source is known. */
 const PROBED = 0.3;
 
-export interface InspectionSettings {
+export interface InspectionSettings extends PlanSettings {
   readonly limits: SourceLimits;
-  /** Of x264. It is part of the plan, since all spans of a video must be encoded alike. */
-  readonly preset: string;
 }
 
-export async function inspect({ blob, size }: StoredBlob, hand: Hand, { limits, preset }: InspectionSettings): Promise<void> {
+export async function inspect({ blob, size }: StoredBlob, hand: Hand, { limits, ...settings }: InspectionSettings): Promise<void> {
   const { ports } = hand;
   await ports.begin();
   const demuxer = sniff(await joined(await ports.read(blob, 0, Math.min(size, HEAD_BYTES))));
   const facts = await examine({ blob, size }, demuxer, hand, limits);
-  await ports.applyPlan(facts, planOf(facts, { blob, size, demuxer }, preset));
+  await ports.applyPlan(facts, planOf(facts, { blob, size, demuxer }, settings));
 }
 
 async function examine({ blob, size }: StoredBlob, demuxer: Demuxer, hand: Hand, limits: SourceLimits): Promise<SourceFacts> {

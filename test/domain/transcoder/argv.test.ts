@@ -5,11 +5,11 @@ import { DEMUXERS, inputProtection } from "../../../services/transcoder/domain/w
 const means: Means = { pixelsMax: 1_000_000, threads: 2, canToneMap: true, frameSync: "-fps_mode" };
 const source = { blob: "ab".repeat(32), size: 1000, demuxer: "mov", seekable: true, start: 0, origin: 0 } as const;
 const span: SpanTask = {
-  version: 1,
+  version: 2,
   source,
   rate: [30, 1],
   framesPerSegment: 120,
-  span: { index: 0, first: 0, frames: 300, preroll: 0, last: true },
+  span: { index: 0, first: 0, frames: 300, last: true },
   picture: { stream: 0, interlaced: false, hdr: false, matrix: "bt601" },
   preset: "veryfast",
   renditions: [
@@ -17,8 +17,8 @@ const span: SpanTask = {
     { name: "240p", width: 426, height: 240, maxrateK: 400 },
   ],
 };
-const audio = { version: 1, source, stream: 1, seconds: 10 } as const;
-const picture = { version: 1, source, stream: 0, seconds: 10, hdr: false, width: 1920, height: 1080 } as const;
+const audio = { version: 2, source, stream: 1, seconds: 10 } as const;
+const picture = { version: 2, source, stream: 0, seconds: 10, hdr: false, width: 1920, height: 1080 } as const;
 
 const commands: [string, PlannedCommand][] = [
   ["a span", spanCommand(span, means)],
@@ -63,15 +63,16 @@ describe("a span", () => {
     );
   });
 
-  it("that is not the first is sought, with some frames of a run-up that are thrown away", () => {
+  it("that is not the first is sought, from the keyframe before, of which the grid takes what is on screen", () => {
     const later = {
       ...span,
       source: { ...source, start: 1.4, origin: 0.02 },
-      span: { index: 1, first: 240, frames: 120, preroll: 30, last: false },
+      span: { index: 1, first: 240, frames: 120, last: false },
     };
     const { inputOptions, filter } = spanCommand(later, means);
-    expect(valueOf(inputOptions, "-ss")).toBe("7.020000");
-    expect(filter).toContain("[0:0]setpts=PTS-(8.420000)/TB,fps=30/1:start_time=0,trim=start_frame=30,setpts=PTS-STARTPTS,split=2");
+    expect(valueOf(inputOptions, "-ss")).toBe("8.020000");
+    expect(inputOptions).toContain("-noaccurate_seek");
+    expect(filter).toContain("[0:0]setpts=PTS-(9.420000)/TB,fps=30/1:start_time=0,split=2");
     expect(filter).not.toContain("tpad");
   });
 

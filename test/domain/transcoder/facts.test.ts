@@ -50,6 +50,9 @@ function facts({ streams = [picture, sound], format: about = format, demuxer = "
 /** `count` frames of one tick each from a time on, in stream 0. */
 const frames = (count: number, from = 0) => Array.from({ length: count }, (_, n) => `0,${from + n},${from + n},1,__`);
 
+/** The same, with a keyframe first and then every so many frames. */
+const withKeyframes = (count: number, every: number) => frames(count).map((line, n) => (n % every === 0 ? line.replace("__", "K_") : line));
+
 /** Sound that starts at 1.4 s, and a picture that starts later. */
 const late = (by: number) => ({
   streams: [
@@ -59,12 +62,33 @@ const late = (by: number) => ({
   format: { ...format, start_time: "1.4" },
 });
 
+const seekable = (answer: Answer): boolean => facts(answer).seekable;
+
+describe("a source in the middle of which one can begin", () => {
+  it("has an exact index, and a keyframe at least every 20 s", () => {
+    expect(seekable({ packets: withKeyframes(1500, 600) })).toBe(true);
+    expect(seekable({ packets: withKeyframes(1500, 601) })).toBe(false);
+    expect(seekable({ packets: withKeyframes(601, 1000) })).toBe(true);
+    expect(seekable({ packets: withKeyframes(602, 1000) })).toBe(false);
+  });
+
+  it("is no transport stream, no AVI, nothing without a duration, and nothing that was not read through", () => {
+    const packets = withKeyframes(300, 30);
+    expect(seekable({ packets, demuxer: "matroska" })).toBe(true);
+    expect(seekable({ packets, demuxer: "mpegts" })).toBe(false);
+    expect(seekable({ packets, demuxer: "avi" })).toBe(false);
+    expect(seekable({ packets, format: { start_time: "0.000000", tags: {} } })).toBe(false);
+    expect(seekable({})).toBe(false);
+  });
+});
+
 describe("the facts of a source", () => {
   it("are what the container says, where its packets were not read", () => {
     expect(facts({})).toEqual({
       container: "mp4",
       startS: 0,
       originS: 0,
+      seekable: false,
       durationS: 10,
       picture: {
         stream: 0,

@@ -1,6 +1,6 @@
 import { errorType } from "../../../services/kernel/errors.ts";
 import type { SourceFacts } from "../../../services/transcoder/domain/facts.ts";
-import { PLAN_VERSION, planOf, segmentFrames, taskOf } from "../../../services/transcoder/domain/plan.ts";
+import { PLAN_VERSION, planOf, segmentFrames, spanStarts, taskOf } from "../../../services/transcoder/domain/plan.ts";
 
 const blob = { blob: "ab".repeat(32), size: 1000, demuxer: "mov" } as const;
 
@@ -13,6 +13,7 @@ function facts(
     startS: 0,
     originS: 0,
     durationS: 10,
+    seekable: true,
     picture: {
       stream: 0,
       codec: "h264",
@@ -31,7 +32,7 @@ function facts(
 }
 
 describe("a plan", () => {
-  const plan = planOf(facts(), blob, "veryfast");
+  const plan = planOf(facts(), blob, { preset: "veryfast" });
 
   it("promises every rendition with the number of its segments", () => {
     expect(plan.renditions).toEqual([
@@ -44,8 +45,12 @@ describe("a plan", () => {
   });
 
   it("is one task for the sound, one for each span, one for the poster", () => {
-    expect(plan.tasks.map(({ kind }) => kind)).toEqual(["video.audio", "video.span", "video.picture"]);
-    expect(planOf(facts({}, null), blob, "veryfast").tasks.map(({ kind }) => kind)).toEqual(["video.span", "video.picture"]);
+    expect(plan.tasks.map(({ kind }) => kind)).toEqual(["video.audio", "video.span", "video.span", "video.picture"]);
+    expect(planOf(facts({}, null), blob, { preset: "veryfast" }).tasks.map(({ kind }) => kind)).toEqual([
+      "video.span",
+      "video.span",
+      "video.picture",
+    ]);
   });
 
   it("covers every frame with its spans, each of which begins a segment", () => {
@@ -68,9 +73,15 @@ describe("a plan", () => {
     }
   });
 
-  it("says that a transport stream cannot be sought in", () => {
-    const [first] = planOf(facts(), { ...blob, demuxer: "mpegts" }, "veryfast").tasks;
-    expect(taskOf("video.audio", first?.payload).source.seekable).toBe(false);
+  it("is one span for a source in the middle of which nobody can begin", () => {
+    const { tasks } = planOf({ ...facts(), seekable: false }, blob, { preset: "veryfast" });
+    expect(tasks.map(({ kind }) => kind)).toEqual(["video.audio", "video.span", "video.picture"]);
+    expect(taskOf("video.audio", tasks[0]?.payload).source.seekable).toBe(false);
+  });
+
+  it("lets the first span of every video go before the second of any", () => {
+    const spans = plan.tasks.filter(({ kind }) => kind === "video.span");
+    expect(spans.map(({ priority }) => priority)).toEqual([1000, 999]);
   });
 
   it("is refused by a transcoder of another version", () => {
@@ -81,6 +92,27 @@ describe("a plan", () => {
       thrown = error;
     }
     expect(errorType(thrown)).toBe("TRANSCODE_FAILED");
+  });
+});
+
+/** In segments. */
+const lengths = (segments: number): number[] => {
+  const starts = [...spanStarts(segments), segments];
+  return starts.slice(1).map((end, index) => end - (starts[index] ?? 0));
+};
+
+describe("the spans", () => {
+  it("are one segment first, then two", () => {
+    expect([1, 2, 3, 4, 8].map(lengths)).toEqual([[1], [1, 1], [1, 2], [1, 2, 1], [1, 2, 2, 2, 1]]);
+  });
+
+  it("of a film grow until there are few enough of them for one plan", () => {
+    expect(lengths(12 * 900).slice(0, 7)).toEqual([1, 2, 4, 8, 16, 27, 27]);
+    for (let segments = 1; segments <= 12 * 900; segments += 1 + Math.floor(segments / 50)) {
+      expect(lengths(segments).reduce((sum, length) => sum + length, 0)).toBe(segments);
+      expect(Math.min(...lengths(segments))).toBeGreaterThan(0);
+      expect(lengths(segments).length).toBeLessThanOrEqual(405);
+    }
   });
 });
 
