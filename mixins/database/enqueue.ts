@@ -16,6 +16,8 @@ export interface NewJob {
   /** Higher is sooner, within a kind; 0 when not given. */
   readonly priority?: number;
   readonly payload: Readonly<Record<string, unknown>>;
+  /** Numbers of the segments that it makes, both inclusive. */
+  readonly segments?: { readonly first: number; readonly last: number } | undefined;
   /** While a job of this kind with the same key is queued or running, another one is not made. */
   readonly dedupeKey?: string;
   readonly maxAttempts?: number;
@@ -25,8 +27,8 @@ export interface NewJob {
 export async function enqueue(tx: Tx, list: readonly NewJob[]): Promise<readonly JobKind[]> {
   const made = await rows<{ kind: JobKind }>(
     tx,
-    `insert into jobs (kind, video_id, priority, payload, dedupe_key, max_attempts)
-     select * from unnest($1::text[], $2::uuid[], $3::integer[], $4::jsonb[], $5::text[], $6::integer[])
+    `insert into jobs (kind, video_id, priority, payload, dedupe_key, max_attempts, first_segment, last_segment)
+     select * from unnest($1::text[], $2::uuid[], $3::integer[], $4::jsonb[], $5::text[], $6::integer[], $7::integer[], $8::integer[])
      on conflict (kind, dedupe_key) where state in ('queued', 'running') and dedupe_key is not null do nothing
      returning kind`,
     [
@@ -36,6 +38,8 @@ export async function enqueue(tx: Tx, list: readonly NewJob[]): Promise<readonly
       list.map(checkedPayload),
       list.map((job) => job.dedupeKey ?? null),
       list.map((job) => job.maxAttempts ?? ATTEMPTS_MAX),
+      list.map((job) => job.segments?.first ?? null),
+      list.map((job) => job.segments?.last ?? null),
     ],
   );
   return [...new Set(made.map((job) => job.kind))];

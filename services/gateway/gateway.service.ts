@@ -6,7 +6,7 @@ import type { Context, Service, ServiceSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
 import { loadConfig } from "../../config/index.ts";
 import { ERRORS } from "../kernel/errors.ts";
-import { videoChanged } from "../videos/contract.ts";
+import { segmentsStored, videoChanged } from "../videos/contract.ts";
 import { aliasesOf } from "./dispatch.ts";
 import { refuseForeign } from "./domain/origin.ts";
 import { Health } from "./health.ts";
@@ -16,6 +16,7 @@ import { openServer, type FinishedRequest, type HttpServer } from "./http/server
 import { PlaybackDirectory } from "./playback.ts";
 import { apiRoutes, pageRoutes, type GatewayState } from "./routes.ts";
 import { Uploads } from "./uploads.ts";
+import { WaitingRoom } from "./waiting.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -24,6 +25,7 @@ interface Gateway extends Service<Record<string, unknown>> {
   server: Server;
   http: HttpServer;
   state: GatewayState;
+  waiting: WaitingRoom;
   addRoute(route: object): void;
   httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
   receive(req: IncomingMessage, res: ServerResponse): void;
@@ -62,6 +64,10 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
   events: {
     [videoChanged.name](ctx: Context<{ id: string }>) {
       this.state.playback.forget(ctx.params.id);
+      this.waiting.wake(ctx.params.id);
+    },
+    [segmentsStored.name](ctx: Context<{ id: string }>) {
+      this.waiting.wake(ctx.params.id);
     },
   },
 
@@ -87,7 +93,9 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
 
     refuse(req: IncomingMessage, res: ServerResponse, error: unknown) {
       const { code, status, requestId } = sendProblem(req, res, error);
-      if (status >= 500) this.logger[ERRORS[code].retryable ? "warn" : "error"]({ requestId, code, err: error }, "request failed");
+      // A player that is ahead of the conversion is nothing to look at.
+      if (status >= 500 && code !== "VIDEO_SEGMENT_PENDING")
+        this.logger[ERRORS[code].retryable ? "warn" : "error"]({ requestId, code, err: error }, "request failed");
     },
 
     logFinished(req: IncomingMessage & { $alias?: { fullPath: string } }, request: FinishedRequest) {
@@ -100,8 +108,9 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
     const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
     this.settings.ip = config.HOST;
     this.settings.port = config.PORT;
+    this.waiting = new WaitingRoom();
     this.state = {
-      playback: new PlaybackDirectory(),
+      playback: new PlaybackDirectory(this.waiting),
       uploads: new Uploads({
         bytesMax: config.UPLOAD_BYTES_MAX,
         idleMs: config.UPLOAD_IDLE_SECONDS * 1000,
@@ -124,6 +133,7 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
   },
 
   async stopped() {
+    this.waiting.close();
     await this.http.close();
   },
 };

@@ -8,8 +8,10 @@ import { storage } from "../storage/contract.ts";
 import { videos, type Playback, type PlaybackRendition, type SegmentRow } from "../videos/contract.ts";
 import { mpd } from "./domain/dash.ts";
 import { masterPlaylist, mediaPlaylist } from "./domain/hls.ts";
+import type { SegmentAddress, StreamAddress } from "./domain/links.ts";
 import { segmentCount } from "./domain/presentation.ts";
 import type { Content } from "./http/reply.ts";
+import type { Waiter, WaitingRoom } from "./waiting.ts";
 
 /** How long a video counts as existing without being asked for. The event of its deletion comes sooner; this is for when it is lost. */
 const EXISTS_MS = 2000;
@@ -22,20 +24,18 @@ interface StoredBytes {
   readonly blob: string;
   readonly size: number;
 }
-type SegmentPage = ReadonlyMap<number, SegmentRow>;
-
-/** What a part of a rendition's address says. */
-export interface StreamAddress {
-  readonly id: string;
-  readonly revision: number;
-  readonly rendition: string;
-}
+type SegmentPage = Map<number, SegmentRow>;
 
 export class PlaybackDirectory {
   readonly #videos = new LRUCache<string, Promise<Playback>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
   readonly #thumbnails = new LRUCache<string, Promise<StoredBytes>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
   /** Rows never change: the revision is part of their address. Whether the video is still there is the first cache's question. */
   readonly #pages = new LRUCache<string, Promise<SegmentPage>>({ max: PAGES_MAX });
+  readonly #waiting: WaitingRoom;
+
+  constructor(waiting: WaitingRoom) {
+    this.#waiting = waiting;
+  }
 
   /** What was remembered of a video is no longer true. */
   forget(id: string): void {
@@ -60,10 +60,11 @@ export class PlaybackDirectory {
     return media(caller, playback, rendition, rendition.init);
   }
 
-  async segment(caller: Caller, at: StreamAddress, number: number): Promise<Content> {
+  /** One that is planned and not stored yet is waited for. */
+  async segment(caller: Caller, at: SegmentAddress, waiter: Waiter): Promise<Content> {
     const { playback, rendition } = await this.#rendition(caller, at);
-    if (number > segmentCount(rendition)) throw noSegment(at, String(number));
-    return media(caller, playback, rendition, await this.#row(caller, at, number));
+    if (at.number > segmentCount(rendition)) throw noSegment(at, String(at.number));
+    return media(caller, playback, rendition, await this.#row(caller, at, waiter));
   }
 
   async thumbnail(caller: Caller, id: string): Promise<Content> {
@@ -82,16 +83,13 @@ export class PlaybackDirectory {
     return { playback, rendition };
   }
 
-  /** A page that was read while the video was still being converted may lack what is there by now: then it is read again, once. */
-  async #row(caller: Caller, at: StreamAddress, number: number): Promise<SegmentRow> {
-    const page = Math.floor((number - 1) / SEGMENT_BATCH_MAX);
+  /** A page that was read while the video was still being converted may lack what is there by now. What is not there is never remembered. */
+  async #row(caller: Caller, at: SegmentAddress, waiter: Waiter): Promise<SegmentRow> {
+    const page = Math.floor((at.number - 1) / SEGMENT_BATCH_MAX);
     const key = `${at.id}/${at.revision}/${at.rendition}/${page}`;
-    const read = (): Promise<SegmentPage> => readPage(caller, at, page * SEGMENT_BATCH_MAX + 1);
-    const known = (await remember(this.#pages, key, read)).get(number);
-    if (known) return known;
-    this.#pages.delete(key);
-    const row = (await remember(this.#pages, key, read)).get(number);
-    if (!row) throw noSegment(at, String(number));
+    const rows = await remember(this.#pages, key, () => readPage(caller, at, page * SEGMENT_BATCH_MAX + 1));
+    const row = rows.get(at.number) ?? (await this.#waiting.segment(caller, at, waiter));
+    rows.set(row.number, row);
     return row;
   }
 }

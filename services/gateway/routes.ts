@@ -11,6 +11,7 @@ import type { Health } from "./health.ts";
 import type { Answer, Content, Reply } from "./http/reply.ts";
 import type { PlaybackDirectory } from "./playback.ts";
 import { uploadQuery, type Uploads } from "./uploads.ts";
+import { waiterOf } from "./waiting.ts";
 
 /** What the gateway remembers between requests. None of it is a truth. */
 export interface GatewayState {
@@ -137,7 +138,7 @@ export const apiRoutes: readonly Route<GatewayState>[] = [
     summary: "One segment of a rendition.",
     params: segment,
     query: nothing,
-    handler: async ({ playback }, { caller, params: { number, ...at } }) => await playback.segment(caller, at, number),
+    handler: async ({ playback }, { caller, params, res }) => await playback.segment(caller, params, waiterOf(res)),
   }),
   // Load balancers and monitors look for them at the root; the API's own documents, below its base.
   ...["", API].flatMap((base) => [

@@ -64,6 +64,7 @@ export const ERRORS = {
   TOO_BUSY: { status: 503, grpc: grpc.resourceExhausted, retryable: true, title: "The server has as much work as it can hold." },
   VIDEO_NOT_FOUND: { status: 404, grpc: grpc.notFound, retryable: false, title: "There is no such video." },
   VIDEO_NOT_PLAYABLE: { status: 409, grpc: grpc.failedPrecondition, retryable: true, title: "The video cannot be watched yet." },
+  VIDEO_SEGMENT_PENDING: { status: 503, grpc: grpc.unavailable, retryable: true, title: "This part of the video is still being made." },
   SEGMENT_NOT_FOUND: { status: 404, grpc: grpc.notFound, retryable: false, title: "The video has no such segment." },
   PICTURE_NOT_FOUND: { status: 404, grpc: grpc.notFound, retryable: false, title: "The video has no such picture." },
   SOURCE_NOT_MEDIA: { status: 422, grpc: grpc.invalidArgument, retryable: false, title: "The file is not a video." },

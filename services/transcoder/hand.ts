@@ -15,7 +15,12 @@ export function handOf({ broker, tools, means }: WithTools, { id, fence }: Pick<
     put: async (bytes) => await call(broker, storage.put, { bytes }),
     begin: async () => void (await call(broker, videos.begin, { job })),
     async applyPlan(facts, { renditions, tasks }) {
-      await call(broker, videos.applyPlan, { job, facts: known(facts), renditions: [...renditions], tasks: [...tasks] });
+      await call(broker, videos.applyPlan, {
+        job,
+        facts: known(facts),
+        renditions: renditions.map(({ rate, ...about }) => ({ ...about, rate: [rate[0], rate[1]] as [number, number] })),
+        tasks: [...tasks],
+      });
     },
     async publish({ segments, ...about }) {
       await call(broker, videos.publish, { job, ...about, segments: [...segments] });

@@ -127,8 +127,18 @@ const plannedRendition = z.strictObject({
   kind: z.enum(["video", "audio"]),
   width: z.int().nonnegative(),
   height: z.int().nonnegative(),
-  /** Segments that will be there at the end: progress is counted against it. */
-  segments: z.int().positive(),
+  /** Frames a second as a fraction, of the whole rendition, and of each segment but the last: what will be there at the end. */
+  rate: z.tuple([z.int().positive(), z.int().positive()]),
+  frames: z.int().positive(),
+  framesPerSegment: z.int().positive(),
+});
+
+const plannedTask = z.strictObject({
+  kind: jobKind,
+  priority: z.int(),
+  payload: z.record(z.string(), z.unknown()),
+  /** Numbers of the segments that it makes, both inclusive: for `want`. */
+  segments: z.strictObject({ first: z.int().positive(), last: z.int().positive() }).optional(),
 });
 
 const noParams = z.strictObject({});
@@ -167,7 +177,10 @@ export const videos = contract("videos", {
   /** To the trash: gone from lists and playback at once, its work cancelled. */
   remove: action({ params: byId, returns: returns<null>(), scope: "cluster", idempotent: true }),
 
-  /** What manifests are made of. VIDEO_NOT_FOUND; VIDEO_NOT_PLAYABLE until the first seconds can be watched. */
+  /**
+   * What manifests are made of: of what is stored, and where something is still to come, of what is planned. VIDEO_NOT_FOUND; VIDEO_NOT_PLAYABLE
+   * until the first seconds can be watched.
+   */
   playback: action({ params: byId, returns: returns<Playback>(), scope: "cluster", idempotent: true }),
   /** Where segments lie: those numbered from `from`, at most `count`. */
   segments: action({
@@ -182,6 +195,16 @@ export const videos = contract("videos", {
     scope: "cluster",
     idempotent: true,
   }),
+  /**
+   * Where a segment lies; null when it is still to come, and then its job is at the front of the queue. SEGMENT_NOT_FOUND when it will never
+   * come, VIDEO_NOT_FOUND, VIDEO_NOT_PLAYABLE.
+   */
+  want: action({
+    params: z.strictObject({ id: uuid, revision: z.int().positive(), rendition: renditionName, number: z.int().positive() }),
+    returns: returns<SegmentRow | null>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
   /** PICTURE_NOT_FOUND until there is one. */
   thumbnail: action({ params: byId, returns: returns<{ blob: string; size: number }>(), scope: "cluster", idempotent: true }),
 
@@ -193,10 +216,7 @@ export const videos = contract("videos", {
       job: jobRef,
       facts: sourceFacts,
       renditions: z.array(plannedRendition).min(1).max(16),
-      tasks: z
-        .array(z.strictObject({ kind: jobKind, priority: z.int(), payload: z.record(z.string(), z.unknown()) }))
-        .min(1)
-        .max(SEGMENT_BATCH_MAX),
+      tasks: z.array(plannedTask).min(1).max(SEGMENT_BATCH_MAX),
     }),
     returns: returns<null>(),
     scope: "cluster",
@@ -239,5 +259,7 @@ export const videos = contract("videos", {
   health: action({ params: noParams, returns: returns<{ databaseMs: number }>(), scope: "cluster", idempotent: true, timeoutMs: 2000 }),
 });
 
+/** Segments of a video became known. Only quickens: whoever waits for one asks now and then. */
+export const segmentsStored = event<{ id: string }>("segments.stored");
 /** Something about a video changed: ask for it anew. */
 export const videoChanged = event<{ id: string; status: VideoStatus }>("video.changed");

@@ -5,11 +5,12 @@ import { entityMixin, type WithEntity } from "../../mixins/database/entity.mixin
 import { one } from "../../mixins/database/sql.ts";
 import { jobsCancelled } from "../jobs/contract.ts";
 import { broadcast, implement } from "../kernel/rpc.ts";
-import { videoChanged, videos, type Video } from "./contract.ts";
+import { segmentsStored, videoChanged, videos, type Video } from "./contract.ts";
 import { create, notFound, remove, type Change } from "./store/catalogue.ts";
-import { listVideos, playbackRenditions, qualitiesOf, segmentsFrom, thumbnailOf, workOn } from "./store/read.ts";
+import { describedRenditions, listVideos, qualitiesOf, segmentsFrom, thumbnailOf, workOn } from "./store/read.ts";
 import { videoFields, videoModel, type VideoRow } from "./store/video.model.ts";
 import { playbackOf, processingOf, statusOf, videoOf } from "./store/views.ts";
+import { want } from "./store/wanted.ts";
 import { applyPlan, begin, fail, finish, publish, publishThumbnail } from "./store/work.ts";
 
 interface VideosService extends WithEntity {
@@ -49,10 +50,15 @@ const service: ServiceSchema<object, object, object, VideosService> = {
 
     async playback({ id }, ctx) {
       const row = await this.row(ctx, id);
-      return playbackOf(row, await playbackRenditions(this.db, row));
+      return playbackOf(row, await describedRenditions(this.db, row));
     },
     async segments(range) {
       return await segmentsFrom(this.db, range);
+    },
+    async want(segment) {
+      const { segment: stored, moved } = await want(this.db, segment);
+      await announceJobs(this.broker, moved);
+      return stored;
     },
     async thumbnail({ id }) {
       return await thumbnailOf(this.db, id);
@@ -65,7 +71,7 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       return await this.announce(await applyPlan(this.db, job, plan));
     },
     async publish({ job, ...publication }) {
-      await publish(this.db, job, publication);
+      await broadcast(this.broker, segmentsStored, { id: await publish(this.db, job, publication) });
       return null;
     },
     async publishThumbnail({ job, ...picture }) {

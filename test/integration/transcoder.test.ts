@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { taskOf, type Plan, type SpanTask } from "../../services/transcoder/domain/plan.ts";
 import type { ProgramPaths } from "../../services/transcoder/ffmpeg/locate.ts";
 import { openTools, type Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
+import { plannedRuns } from "../../services/videos/domain/runs.ts";
 import { doTask, LIMITS, Workshop, type Made } from "../support/conversion.ts";
 import { countDecoded, describeWithToolsets, ffmpeg, ffprobe, runningPrograms } from "../support/ffmpeg.ts";
 import { Sources } from "../support/sources.ts";
@@ -196,10 +197,14 @@ function sizeOf(rung: string | undefined): { width: string; height: string } {
 
 const place = async () => await mkdtemp(join(folder, "made-"));
 
-/** Numbers and times without a gap, as many as were promised. */
-function expectUnbroken(made: Made, { name, segments: promised }: { name: string; segments: number }): void {
-  const segments = made.published.get(name)?.segments ?? [];
-  expect(segments.map(({ number }) => number)).toEqual(Array.from({ length: promised }, (_, index) => index + 1));
+/** Numbers and times without a gap, and each segment as long as was promised before any of them was made. */
+function expectUnbroken(made: Made, rendition: Plan["renditions"][number]): void {
+  const { head, segments = [] } = made.published.get(rendition.name) ?? {};
+  const promised = plannedRuns(rendition, head?.timescale ?? 0).flatMap(([count, duration]) =>
+    Array.from({ length: count }, () => duration),
+  );
+  expect(segments.map(({ number }) => number)).toEqual(promised.map((_, index) => index + 1));
+  expect(segments.map(({ duration }) => duration)).toEqual(promised);
   let next = 0;
   for (const { start, duration } of segments) {
     expect(start).toBe(next);

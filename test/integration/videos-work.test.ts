@@ -24,15 +24,13 @@ describe("the work on a video", () => {
     await call(here.broker, videos.publishThumbnail, { job: refOf(picture), ...thumbnail });
 
     const during = await call(here.broker, videos.status, { id });
-    expect(during).toMatchObject({ status: "processing", playable: false, spansDone: 0, spansTotal: 2, attempts: 1, error: null });
+    expect(during).toMatchObject({ status: "processing", playable: true, spansDone: 0, spansTotal: 2, attempts: 1, error: null });
     expect(during.renditions.map(({ name, segmentsDone, segmentsTotal }) => [name, segmentsDone, segmentsTotal])).toEqual([
       ["360p", 3, 3],
       ["720p", 3, 3],
       ["audio", 2, 2],
     ]);
     expect(during.progress).toBeCloseTo(0.99);
-    expect(await typeOf(call(here.broker, videos.playback, { id }))).toBe("VIDEO_NOT_PLAYABLE");
-
     for (const job of [first, second, audio]) await call(here.broker, videos.finish, { job: refOf(job) });
     expect(await here.statusOf(id)).toBe("processing");
     await call(here.broker, videos.finish, { job: refOf(picture) });
@@ -198,7 +196,107 @@ describe("the work on a video", () => {
   });
 });
 
+const wanted = (id: string, number: number, about: object = {}) => ({ id, revision: 1, rendition: "720p", number, ...about });
+
+describe("a segment that somebody waits for", () => {
+  it("moves its job to the front of the whole queue, once, and is answered when it is stored", async () => {
+    const older = await here.newVideo();
+    await call(here.broker, videos.applyPlan, { job: refOf(await here.claim("video.inspect")), ...plan });
+    await here.newVideo();
+    await call(here.broker, videos.applyPlan, { job: refOf(await here.claim("video.inspect")), ...plan });
+    here.told.length = 0;
+    expect(await call(here.broker, videos.want, wanted(older, 3))).toBeNull();
+    expect(await call(here.broker, videos.want, wanted(older, 3))).toBeNull();
+    expect(here.told).toEqual(["waiting video.span"]);
+    const span = await here.claim("video.span");
+    expect([span.videoId, span.payload]).toEqual([older, { part: 2 }]);
+    expect(await call(here.broker, videos.want, wanted(older, 3))).toBeNull();
+    await here.publish(span, "720p", 3);
+    expect(await call(here.broker, videos.want, wanted(older, 3))).toMatchObject({ number: 3, start: 240_000, duration: 12_000 });
+  });
+
+  it("is said not to exist when nothing will make it", async () => {
+    const id = await here.newVideo();
+    const held = await here.convert();
+    const outcomes = async (): Promise<unknown[]> =>
+      await Promise.all(
+        [wanted(id, 4), wanted(id, 1, { rendition: "1080p" }), wanted(id, 1, { revision: 2 }), wanted(id, 3, { rendition: "audio" })].map(
+          async (each) => await typeOf(call(here.broker, videos.want, each)),
+        ),
+      );
+    const nothing = Array.from({ length: 4 }, () => "SEGMENT_NOT_FOUND");
+    expect(await outcomes()).toEqual(nothing);
+    await here.finish(...held);
+    expect(await outcomes()).toEqual(nothing);
+    expect(await call(here.broker, videos.want, wanted(id, 3))).toMatchObject({ number: 3 });
+    await call(here.broker, videos.remove, { id });
+    expect(await typeOf(call(here.broker, videos.want, wanted(id, 3)))).toBe("VIDEO_NOT_FOUND");
+  });
+
+  it("is not waited for when the video has failed", async () => {
+    const id = await here.newVideo();
+    const [span] = await here.convert();
+    await call(here.broker, videos.fail, { job: refOf(span), failure: { type: "TRANSCODE_FAILED", message: "no" }, final: true });
+    expect(await typeOf(call(here.broker, videos.want, wanted(id, 1)))).toBe("VIDEO_NOT_PLAYABLE");
+  });
+});
+
 describe("playback", () => {
+  it("begins when the first segment of every rendition is stored, and promises what is planned", async () => {
+    const id = await here.newVideo();
+    const inspection = { job: refOf(await here.claim("video.inspect")) };
+    await call(here.broker, videos.applyPlan, { ...inspection, ...plan });
+    const [span, audio] = [await here.claim("video.span"), await here.claim("video.audio")];
+    const isPlayable = async (): Promise<boolean> => {
+      const { playable } = await call(here.broker, videos.get, { id });
+      expect((await call(here.broker, videos.status, { id })).playable).toBe(playable);
+      expect(await typeOf(call(here.broker, videos.playback, { id }))).toBe(playable ? undefined : "VIDEO_NOT_PLAYABLE");
+      return playable;
+    };
+    expect(await isPlayable()).toBe(false);
+    await here.publish(span, "720p", 1);
+    await here.publish(audio, "audio", 1);
+    expect(await isPlayable()).toBe(false);
+    await here.publish(span, "360p", 2);
+    expect(await isPlayable()).toBe(false);
+    await here.publish(span, "360p", 1);
+    expect(await isPlayable()).toBe(true);
+
+    const during = await call(here.broker, videos.playback, { id });
+    expect(during.renditions.map(({ name, bitrate, runs }) => [name, bitrate, runs])).toEqual([
+      [
+        "360p",
+        200_000,
+        [
+          [2, 120_000],
+          [1, 12_000],
+        ],
+      ],
+      [
+        "720p",
+        200_000,
+        [
+          [2, 120_000],
+          [1, 12_000],
+        ],
+      ],
+      ["audio", 200_000, [[2, 120_000]]],
+    ]);
+    expect((await call(here.broker, videos.segments, { id, revision: 1, rendition: "720p", from: 1, count: 500 })).length).toBe(1);
+  });
+
+  it("promises of a rendition that is finished what is there of it", async () => {
+    const id = await here.newVideo();
+    const [, , audio] = await here.convert();
+    await here.publish(audio, "audio", 3);
+    await here.finish(audio);
+    const { renditions } = await call(here.broker, videos.playback, { id });
+    expect(renditions.at(-1)?.runs).toEqual([
+      [2, 120_000],
+      [1, 12_000],
+    ]);
+  });
+
   it("describes each rendition by what is stored of it", async () => {
     const id = await here.newVideo();
     await here.finish(...(await here.convert()));

@@ -244,6 +244,13 @@ function videosStandIn(catalogue: Catalogue): ServiceSchema {
         const rows = catalogue.segments.get(`${id}/${revision}/${rendition}`) ?? [];
         return rows.filter(({ number }) => number >= from && number < from + count);
       },
+      async want({ id, revision, rendition, number }) {
+        await called(catalogue, "videos.want");
+        find(catalogue.videos, id, "VIDEO_NOT_FOUND");
+        const row = catalogue.segments.get(`${id}/${revision}/${rendition}`)?.find((each) => each.number === number);
+        if (!row && catalogue.videos.get(id)?.status === "ready") throw failure("SEGMENT_NOT_FOUND", "It will never come.");
+        return row ?? null;
+      },
       async thumbnail({ id }) {
         return find(catalogue.thumbnails, id, "PICTURE_NOT_FOUND");
       },

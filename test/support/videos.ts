@@ -18,6 +18,9 @@ interface StoredBlob {
   readonly size: number;
 }
 
+/** 120 frames are four seconds. */
+const frames = (count: number) => ({ rate: [30, 1] as [number, number], frames: count, framesPerSegment: 120 });
+
 export const plan = {
   facts: {
     durationS: 8.4,
@@ -29,14 +32,14 @@ export const plan = {
     audioCodec: "aac",
   },
   renditions: [
-    { name: "720p", kind: "video" as const, width: 1280, height: 720, segments: 3 },
-    { name: "360p", kind: "video" as const, width: 640, height: 360, segments: 3 },
-    { name: "audio", kind: "audio" as const, width: 0, height: 0, segments: 2 },
+    { name: "720p", kind: "video" as const, width: 1280, height: 720, ...frames(252) },
+    { name: "360p", kind: "video" as const, width: 640, height: 360, ...frames(252) },
+    { name: "audio", kind: "audio" as const, width: 0, height: 0, ...frames(240) },
   ],
   tasks: [
-    { kind: "video.span" as const, priority: 1, payload: { part: 1 } },
-    { kind: "video.span" as const, priority: 0, payload: { part: 2 } },
-    { kind: "video.audio" as const, priority: 0, payload: {} },
+    { kind: "video.span" as const, priority: 1, payload: { part: 1 }, segments: { first: 1, last: 2 } },
+    { kind: "video.span" as const, priority: 0, payload: { part: 2 }, segments: { first: 3, last: 3 } },
+    { kind: "video.audio" as const, priority: 0, payload: {}, segments: { first: 1, last: 2 } },
     { kind: "video.picture" as const, priority: 0, payload: {} },
   ],
 };

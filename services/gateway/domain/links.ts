@@ -9,6 +9,17 @@ export function videoPath(id: string): string {
   return `${API}/videos/${id}`;
 }
 
+/** What a part of a rendition's address says. */
+export interface StreamAddress {
+  readonly id: string;
+  readonly revision: number;
+  readonly rendition: string;
+}
+
+export interface SegmentAddress extends StreamAddress {
+  readonly number: number;
+}
+
 /** One page of a list: asked for by number, or by the cursor that an earlier page gave. */
 export interface Page {
   readonly path: string;

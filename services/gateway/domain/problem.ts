@@ -27,6 +27,8 @@ const foreign: Readonly<Record<string, ErrorType>> = {
 
 /** Seconds after which a refused client may ask again: longer than a node takes to be replaced by another, shorter than patience. */
 const RETRY_AFTER_S = 5;
+/** A segment that is waited for may be there at any moment. */
+const SEGMENT_RETRY_AFTER_S = 1;
 
 /** The row of the error table that a thrown value stands for. */
 function problemType(error: unknown): ErrorType {
@@ -51,9 +53,10 @@ export function problemOf(error: unknown, request: { readonly id: string; readon
   };
 }
 
-/** Headers that belong to a status (RFC 9110, 10.2.3). */
-export function problemHeaders(status: number): Readonly<Record<string, string>> {
-  return status === 503 ? { "Retry-After": String(RETRY_AFTER_S) } : {};
+/** Headers that belong to a problem (RFC 9110, 10.2.3). */
+export function problemHeaders({ status, code }: Pick<Problem, "status" | "code">): Readonly<Record<string, string>> {
+  const seconds = code === "VIDEO_SEGMENT_PENDING" ? SEGMENT_RETRY_AFTER_S : RETRY_AFTER_S;
+  return status === 503 ? { "Retry-After": String(seconds) } : {};
 }
 
 /** A client's own mistake is explained in the words of whoever noticed it. Ours are not: those words may name disks, tables and files. */

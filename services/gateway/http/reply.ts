@@ -48,7 +48,7 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: un
   sendAnswer(req, res, {
     status: problem.status,
     json: problem,
-    headers: { "Content-Type": "application/problem+json", ...problemHeaders(problem.status) },
+    headers: { "Content-Type": "application/problem+json", ...problemHeaders(problem) },
   });
   return problem;
 }

@@ -43,6 +43,8 @@ const POSTER_KEYFRAMES = 8;
 /** Mean brightness, of 16 (black) to 235, below which a picture shows a fade or a night. */
 const POSTER_LUMA_MIN = 32;
 
+/** Samples a second of the result. */
+const AUDIO_RATE = 48_000;
 /** The sound may be longer than its container says; a gap of hours that a false clock makes up must still end. */
 const AUDIO_SLACK_S = 10;
 
@@ -83,8 +85,12 @@ export function spanCommand(task: SpanTask, means: Means): PlannedCommand {
 export function audioCommand(task: AudioTask, means: Means): PlannedCommand {
   const options = [
     ["-map", `0:${task.stream}`],
-    // Fills gaps with silence, and begins at the origin: silence is put before a later start, and what is earlier is cut off.
-    ["-filter:a", `asetpts=${since(task.source, 0)},aresample=48000:async=1:first_pts=0`],
+    // Fills gaps with silence, and begins at the origin: silence is put before a later start, and what is earlier is cut off. It has at least
+    // the length that was planned: players were promised its last segment when the first was there.
+    [
+      "-filter:a",
+      `asetpts=${since(task.source, 0)},aresample=${AUDIO_RATE}:async=1:first_pts=0,apad=whole_len=${Math.round(task.seconds * AUDIO_RATE)}`,
+    ],
     ["-t", (task.seconds + AUDIO_SLACK_S).toFixed(3)],
     ["-c:a", "aac", "-b:a", "128k", "-ac", "2"],
     ANONYMOUS,

@@ -84,6 +84,8 @@ export interface PlannedTask {
   readonly kind: TaskKind;
   readonly priority: number;
   readonly payload: Readonly<Record<string, unknown>>;
+  /** Numbers of the segments that it makes, both inclusive. */
+  readonly segments?: { readonly first: number; readonly last: number };
 }
 
 interface PlannedRendition {
@@ -91,7 +93,10 @@ interface PlannedRendition {
   readonly kind: "video" | "audio";
   readonly width: number;
   readonly height: number;
-  readonly segments: number;
+  /** Frames a second, in all, and in each segment but the last: manifests promise them before they are there. */
+  readonly rate: Rate;
+  readonly frames: number;
+  readonly framesPerSegment: number;
 }
 
 export interface Plan {
@@ -118,7 +123,6 @@ export function planOf(facts: SourceFacts, blob: SourceBlob, { preset, segmentSe
   const source: Source = { ...blob, seekable: facts.seekable, start: facts.startS, origin: facts.originS };
   const rungs = ladderOf(picture);
   const framesPerSegment = segmentFrames(picture.frames, picture.rate, segmentSeconds);
-  const segments = Math.ceil(picture.frames / framesPerSegment);
   const spans = spansOf(facts, framesPerSegment).map((span): SpanTask => ({
     version: PLAN_VERSION,
     source,
@@ -140,19 +144,35 @@ export function planOf(facts: SourceFacts, blob: SourceBlob, { preset, segmentSe
     height: largest.height,
   };
   const heard: AudioTask[] = sound ? [{ version: PLAN_VERSION, source, stream: sound.stream, seconds: sound.seconds }] : [];
+  const frames = { rate: picture.rate, frames: picture.frames, framesPerSegment };
   return {
     renditions: [
-      ...rungs.map(({ name, width, height }) => ({ name, kind: "video" as const, width, height, segments })),
-      ...heard.map(() => ({ name: "audio", kind: "audio" as const, width: 0, height: 0, segments: audioSegments(sound?.seconds ?? 0) })),
+      ...rungs.map(({ name, width, height }) => ({ name, kind: "video" as const, width, height, ...frames })),
+      ...heard.map(({ seconds: length }) => ({ name: "audio", kind: "audio" as const, width: 0, height: 0, ...audioFrames(length) })),
     ],
     // The sound first: it is done in a hundredth of the time, and nothing can be watched to the end without it.
     tasks: [
-      ...heard.map((payload) => ({ kind: "video.audio" as const, priority: 1000, payload })),
+      ...heard.map((payload) => ({
+        kind: "video.audio" as const,
+        priority: 1000,
+        payload,
+        segments: { first: 1, last: audioSegments(payload.seconds) },
+      })),
       // The first span of a new video before the second of an older one, and so on: a short video is not stuck behind a film.
-      ...spans.map((payload) => ({ kind: "video.span" as const, priority: 1000 - payload.span.index, payload })),
+      ...spans.map((payload) => ({
+        kind: "video.span" as const,
+        priority: 1000 - payload.span.index,
+        payload,
+        segments: spanSegments(payload),
+      })),
       { kind: "video.picture", priority: 1000, payload: still },
     ],
   };
+}
+
+/** Numbers of the first and the last. */
+export function spanSegments({ span, framesPerSegment }: SpanTask): { first: number; last: number } {
+  return { first: span.first / framesPerSegment + 1, last: Math.ceil((span.first + span.frames) / framesPerSegment) };
 }
 
 /** Each begins a segment. One for a source in the middle of which nobody can begin. */
@@ -183,8 +203,13 @@ export function segmentFrames(frames: number, rate: Rate, about: number = SEGMEN
   return near.find((length) => frames % length === 0 || frames % length >= length / 2) ?? wanted;
 }
 
-/** Fragments that the sound will be cut into; a guess where the container guessed its duration. */
+/** Fragments that the sound will be cut into. */
 export function audioSegments(length: number): number {
-  const frames = Math.ceil((length * AAC.rate + AAC.primingSamples) / AAC.samples);
-  return Math.max(1, Math.ceil(frames / AAC.framesPerSegment));
+  const { frames, framesPerSegment } = audioFrames(length);
+  return Math.ceil(frames / framesPerSegment);
+}
+
+function audioFrames(length: number): Pick<PlannedRendition, "rate" | "frames" | "framesPerSegment"> {
+  const frames = Math.max(1, Math.ceil((Math.round(length * AAC.rate) + AAC.primingSamples) / AAC.samples));
+  return { rate: [AAC.rate, AAC.samples], frames, framesPerSegment: AAC.framesPerSegment };
 }

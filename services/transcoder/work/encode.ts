@@ -2,7 +2,7 @@
 import { audioCommand, spanCommand, type PlannedCommand } from "../domain/argv.ts";
 import { CmafSplitter, FROM_THE_START, type Position } from "../domain/cmaf.ts";
 import { failureOf } from "../domain/ending.ts";
-import { audioSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
+import { audioSegments, spanSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
 import { perSecond } from "../domain/rate.ts";
 import { convert } from "../ffmpeg/convert.ts";
 import type { Hand } from "./ports.ts";
@@ -12,13 +12,14 @@ import { Publisher } from "./publisher.ts";
 const TIMEOUT = { baseS: 600, perSecond: 100 } as const;
 
 export async function encodeSpan(task: SpanTask, hand: Hand): Promise<void> {
-  const { span, rate, framesPerSegment, renditions } = task;
+  const { span, rate, renditions } = task;
+  const { first, last } = spanSegments(task);
   await encode(task, hand, {
     command: spanCommand(task, hand.means),
     what: "picture",
-    position: { segment: span.first / framesPerSegment + 1, frame: span.first, rate },
+    position: { segment: first, frame: span.first, rate },
     seconds: span.frames / perSecond(rate),
-    segments: renditions.length * Math.ceil(span.frames / framesPerSegment),
+    segments: renditions.length * (last - first + 1),
   });
 }
 

@@ -26,7 +26,17 @@ export function transition(status: VideoStatus, event: VideoEvent): VideoStatus 
   return transitions[status][event];
 }
 
-/** Whether manifests and segments are served. */
-export function isPlayable(status: VideoStatus): boolean {
-  return status === "ready";
+/** A rendition of which the first segment is stored can be begun. */
+export interface Begun {
+  readonly begun: boolean;
+}
+
+/** Whether there are manifests: the plan tells them before the end, but not how the first segments came out, nor whether they did. */
+export function isPlayable(status: VideoStatus, renditions: readonly Begun[]): boolean {
+  return status === "ready" || (status === "processing" && renditions.length > 0 && renditions.every(({ begun }) => begun));
+}
+
+/** Whether segments that are stored are served. */
+export function isServed(status: VideoStatus): boolean {
+  return status === "ready" || status === "processing";
 }

@@ -19,6 +19,8 @@ export interface RenditionView {
   readonly height: number;
   readonly segmentsDone: number;
   readonly segmentsTotal: number;
+  /** Whether its first segment is stored. */
+  readonly begun: boolean;
 }
 
 export interface Work {

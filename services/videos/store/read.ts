@@ -3,8 +3,9 @@ import { one, rows, type Database } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { PlaybackRendition, SegmentRow, VideoRendition } from "../contract.ts";
 import { decodeCursor, encodeCursor } from "../domain/cursor.ts";
-import { isPlayable, type VideoStatus } from "../domain/lifecycle.ts";
+import { isServed, type VideoStatus } from "../domain/lifecycle.ts";
 import type { JobView, RenditionView, Work } from "../domain/progress.ts";
+import type { PlannedFrames, Run } from "../domain/runs.ts";
 import { notFound } from "./catalogue.ts";
 import { videoColumns, type VideoRow } from "./video.model.ts";
 
@@ -61,6 +62,10 @@ export async function qualitiesOf(db: Database, ids: readonly string[]): Promise
   return new Map(ids.map((id) => [id, qualities(id)]));
 }
 
+/** Of a rendition `r`. What was planned before the plan was kept is played when it is ready. */
+const BEGUN = `r.frames is not null and exists (select 1 from segments s
+  where s.video_id = r.video_id and s.revision = r.revision and s.rendition = r.name and s.number = 1)`;
+
 /** The state of the work on each video. */
 export async function workOn(db: Database, videos: readonly { id: string; status: VideoStatus }[]): Promise<ReadonlyMap<string, Work>> {
   const ids = videos.map(({ id }) => id);
@@ -93,31 +98,47 @@ async function renditionsOf(db: Database, ids: readonly string[]): Promise<(Rend
   return await rows<RenditionView & { videoId: string }>(
     db,
     `select r.video_id as "videoId", r.name, r.kind, r.width, r.height, r.segments_total as "segmentsTotal",
-       (select count(*) from segments s where s.video_id = r.video_id and s.revision = r.revision and s.rendition = r.name)::integer as "segmentsDone"
+       (select count(*) from segments s where s.video_id = r.video_id and s.revision = r.revision and s.rendition = r.name)::integer as "segmentsDone",
+       ${BEGUN} as begun
      from renditions r join videos v on v.id = r.video_id and v.revision = r.revision
      where r.video_id = any($1::uuid[]) order by r.kind desc, r.height, r.name`,
     [ids],
   );
 }
 
+/** A rendition on its way: what was planned of it, and what is stored so far. */
+export interface DescribedRendition extends Omit<PlaybackRendition, "init" | "runs"> {
+  readonly begun: boolean;
+  /** Whether no segment will come any more. */
+  readonly complete: boolean;
+  /** Null until the first segment is stored, as are codecs, time scale and bit rates. */
+  readonly initBlob: string | null;
+  readonly initSize: number;
+  /** Null for what was planned before this was kept. */
+  readonly planned: PlannedFrames | null;
+  /** Of the segments that are stored. */
+  readonly runs: readonly Run[];
+}
+
 /** Smallest first, sound last. */
-export async function playbackRenditions(db: Database, { id, revision }: VideoRow): Promise<readonly PlaybackRendition[]> {
-  const [renditions, runs] = await Promise.all([describedRenditions(db, id, revision), runsOf(db, id, revision)]);
-  return renditions.map(({ initBlob, initSize, ...rendition }) => ({
+export async function describedRenditions(db: Database, { id, revision }: VideoRow): Promise<readonly DescribedRendition[]> {
+  const [renditions, runs] = await Promise.all([renditionsWithPlan(db, id, revision), runsOf(db, id, revision)]);
+  return renditions.map((rendition) => ({
     ...rendition,
-    init: { blob: initBlob, size: initSize },
     runs: runs.filter((run) => run.rendition === rendition.name).map(({ count: equal, duration }) => [equal, duration] as const),
   }));
 }
 
-type DescribedRendition = Omit<PlaybackRendition, "init" | "runs"> & { readonly initBlob: string; readonly initSize: number };
-
-async function describedRenditions(db: Database, id: string, revision: number): Promise<DescribedRendition[]> {
-  return await rows<DescribedRendition>(
+async function renditionsWithPlan(db: Database, id: string, revision: number): Promise<Omit<DescribedRendition, "runs">[]> {
+  return await rows<Omit<DescribedRendition, "runs">>(
     db,
-    `select name, kind, width, height, timescale, codecs, encode(init_blob, 'hex') as "initBlob", init_size as "initSize",
-       peak_bitrate::float8 as bitrate, average_bitrate::float8 as "averageBitrate"
-     from renditions where video_id = $1 and revision = $2 and init_blob is not null order by kind desc, height, name`,
+    `select r.name, r.kind, r.width, r.height, r.timescale, r.codecs, encode(r.init_blob, 'hex') as "initBlob", r.init_size as "initSize",
+       r.peak_bitrate::float8 as bitrate, r.average_bitrate::float8 as "averageBitrate", ${BEGUN} as begun,
+       case when r.frames is not null then json_build_object('rate', json_build_array(r.frame_rate_num, r.frame_rate_den),
+         'frames', r.frames, 'framesPerSegment', r.segment_frames) end as planned,
+       not exists (select 1 from jobs j where j.video_id = r.video_id and j.state in ('queued', 'running')
+         and j.kind = case r.kind when 'audio' then 'video.audio' else 'video.span' end) as complete
+     from renditions r where r.video_id = $1 and r.revision = $2 order by r.kind desc, r.height, r.name`,
     [id, revision],
   );
 }
@@ -157,12 +178,16 @@ export async function segmentsFrom(
     one<{ status: VideoStatus }>(db, "select status from videos where id = $1 and deleted_at is null", [id]),
   ]);
   if (!status) throw notFound(id);
-  assertPlayable(id, status.status);
+  assertServed(id, status.status);
   return found;
 }
 
-export function assertPlayable(id: string, status: VideoStatus): void {
-  if (!isPlayable(status)) throw failure("VIDEO_NOT_PLAYABLE", `The video ${id} is ${status}: its manifests come later.`);
+export function assertServed(id: string, status: VideoStatus): void {
+  if (!isServed(status)) throw notPlayable(id, status);
+}
+
+export function notPlayable(id: string, status: VideoStatus): Error {
+  return failure("VIDEO_NOT_PLAYABLE", `The video ${id} is ${status}, and cannot be watched yet.`);
 }
 
 export async function thumbnailOf(db: Database, id: string): Promise<{ blob: string; size: number }> {

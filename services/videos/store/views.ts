@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import type { Playback, PlaybackRendition, ProcessingStatus, Video, VideoRendition } from "../contract.ts";
 import { isPlayable, type VideoStatus } from "../domain/lifecycle.ts";
 import { progressOf, secondsLeft, shareStored, stagesOf, type Work } from "../domain/progress.ts";
-import { assertPlayable } from "./read.ts";
+import { plannedRuns } from "../domain/runs.ts";
+import { notPlayable, type DescribedRendition } from "./read.ts";
 import type { VideoRow } from "./video.model.ts";
 
 export function statusOf({ deletedAt, storedStatus }: VideoRow): VideoStatus {
@@ -29,7 +30,7 @@ export function videoOf(row: VideoRow, renditions: readonly VideoRendition[], wo
     audioCodec,
     renditions,
     status,
-    playable: isPlayable(status),
+    playable: isPlayable(status, work?.renditions ?? []),
     progress: work ? progressOf(work) : Number(status === "ready"),
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
@@ -47,7 +48,7 @@ export function processingOf(row: VideoRow, work: Work): ProcessingStatus {
   return {
     id: row.id,
     status: work.status,
-    playable: isPlayable(work.status),
+    playable: isPlayable(work.status, work.renditions),
     progress: progressOf(work),
     stages: stagesOf(work),
     renditions: work.renditions.map((rendition) => ({
@@ -65,11 +66,19 @@ export function processingOf(row: VideoRow, work: Work): ProcessingStatus {
 }
 
 /** What manifests are made of. VIDEO_NOT_PLAYABLE. */
-export function playbackOf(row: VideoRow, renditions: readonly PlaybackRendition[]): Playback {
+export function playbackOf(row: VideoRow, renditions: readonly DescribedRendition[]): Playback {
   const { id, revision, visibility, frameRateNum, frameRateDen } = row;
-  assertPlayable(id, statusOf(row));
+  const status = statusOf(row);
+  if (!isPlayable(status, renditions)) throw notPlayable(id, status);
   assert(frameRateNum !== null && frameRateDen !== null, `the video ${id} is playable and has no frame rate`);
-  return { id, revision, visibility, frameRate: [frameRateNum, frameRateDen], renditions };
+  return { id, revision, visibility, frameRate: [frameRateNum, frameRateDen], renditions: renditions.map(presented) };
+}
+
+/** While segments are still to come, all that are planned are promised: no player has to learn of them later. */
+function presented({ initBlob, initSize, planned, begun: _begun, complete, runs, ...rendition }: DescribedRendition): PlaybackRendition {
+  assert(initBlob !== null, `the rendition ${rendition.name} is playable and has no initialisation`);
+  const promised = complete || planned === null ? runs : plannedRuns(planned, rendition.timescale);
+  return { ...rendition, init: { blob: initBlob, size: initSize }, runs: promised };
 }
 
 function errorOf({ errorType, errorMessage }: VideoRow): Video["error"] {

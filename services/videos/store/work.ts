@@ -5,6 +5,7 @@ import { execute, one, rows, transaction, type Database, type Tx } from "../../.
 import { failure as failed } from "../../kernel/errors.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import { flawOf, type StoredRendition } from "../domain/completeness.ts";
+import { segmentsOf } from "../domain/runs.ts";
 import { after, lock, type Change, type LockedVideo } from "./catalogue.ts";
 
 /** Why a video is not to be had, for a person. */
@@ -28,9 +29,11 @@ export interface Plan {
     readonly kind: "video" | "audio";
     readonly width: number;
     readonly height: number;
-    readonly segments: number;
+    readonly rate: readonly [number, number];
+    readonly frames: number;
+    readonly framesPerSegment: number;
   }[];
-  readonly tasks: readonly Pick<NewJob, "kind" | "priority" | "payload">[];
+  readonly tasks: readonly Pick<NewJob, "kind" | "priority" | "payload" | "segments">[];
 }
 
 export interface Publication {
@@ -97,8 +100,9 @@ async function keepRenditions(tx: Tx, { id, revision }: LockedVideo, renditions:
   }
   await execute(
     tx,
-    `insert into renditions (video_id, revision, name, kind, width, height, segments_total)
-     select $1, $2, * from unnest($3::text[], $4::text[], $5::integer[], $6::integer[], $7::integer[])`,
+    `insert into renditions (video_id, revision, name, kind, width, height, segments_total, frame_rate_num, frame_rate_den, frames, segment_frames)
+     select $1, $2, * from unnest($3::text[], $4::text[], $5::integer[], $6::integer[], $7::integer[], $8::integer[], $9::integer[],
+       $10::integer[], $11::integer[])`,
     [
       id,
       revision,
@@ -106,19 +110,24 @@ async function keepRenditions(tx: Tx, { id, revision }: LockedVideo, renditions:
       renditions.map(({ kind }) => kind),
       renditions.map(({ width }) => width),
       renditions.map(({ height }) => height),
-      renditions.map(({ segments }) => segments),
+      renditions.map(segmentsOf),
+      renditions.map(({ rate }) => rate[0]),
+      renditions.map(({ rate }) => rate[1]),
+      renditions.map(({ frames }) => frames),
+      renditions.map(({ framesPerSegment }) => framesPerSegment),
     ],
   );
 }
 
-/** A job that is done again brings the same numbers again: the later segments replace the earlier. */
-export async function publish(db: Database, job: JobRef, publication: Publication): Promise<void> {
-  await withVideo(db, job, async (tx, video, kind) => {
+/** A job that is done again brings the same numbers again: the later segments replace the earlier. Answers the video. */
+export async function publish(db: Database, job: JobRef, publication: Publication): Promise<string> {
+  return await withVideo(db, job, async (tx, video, kind) => {
     await assertHeld(tx, job);
     if (!(await hasSameInitialisation(tx, video, publication))) await startOver(tx, video, publication.rendition, kind);
     await keepSegments(tx, video, publication);
     await describeRendition(tx, video, publication);
     await execute(tx, "update videos set updated_at = now() where id = $1", [video.id]);
+    return video.id;
   });
 }
 

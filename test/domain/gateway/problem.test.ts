@@ -65,8 +65,9 @@ describe("a problem document", () => {
   });
 
   it("says when to come back, if coming back may help", () => {
-    expect(problemHeaders(503)).toEqual({ "Retry-After": "5" });
-    expect(problemHeaders(404)).toEqual({});
+    expect(problemHeaders({ status: 503, code: "TOO_BUSY" })).toEqual({ "Retry-After": "5" });
+    expect(problemHeaders({ status: 503, code: "VIDEO_SEGMENT_PENDING" })).toEqual({ "Retry-After": "1" });
+    expect(problemHeaders({ status: 404, code: "VIDEO_NOT_FOUND" })).toEqual({});
   });
 
   it("keeps an odd path printable", () => {

@@ -34,13 +34,14 @@ function facts(
 describe("a plan", () => {
   const plan = planOf(facts(), blob, { preset: "veryfast" });
 
-  it("promises every rendition with the number of its segments", () => {
+  it("promises every rendition with the number of its frames", () => {
+    const picture = { kind: "video", rate: [30, 1], frames: 300, framesPerSegment: 120 };
     expect(plan.renditions).toEqual([
-      { name: "720p", kind: "video", width: 1280, height: 720, segments: 3 },
-      { name: "480p", kind: "video", width: 854, height: 480, segments: 3 },
-      { name: "360p", kind: "video", width: 640, height: 360, segments: 3 },
-      { name: "240p", kind: "video", width: 426, height: 240, segments: 3 },
-      { name: "audio", kind: "audio", width: 0, height: 0, segments: 3 },
+      { name: "720p", width: 1280, height: 720, ...picture },
+      { name: "480p", width: 854, height: 480, ...picture },
+      { name: "360p", width: 640, height: 360, ...picture },
+      { name: "240p", width: 426, height: 240, ...picture },
+      { name: "audio", kind: "audio", width: 0, height: 0, rate: [48_000, 1024], frames: 470, framesPerSegment: 188 },
     ]);
   });
 
@@ -50,6 +51,15 @@ describe("a plan", () => {
       "video.span",
       "video.span",
       "video.picture",
+    ]);
+  });
+
+  it("says which segments each task makes", () => {
+    expect(plan.tasks.map(({ segments }) => segments)).toEqual([
+      { first: 1, last: 3 },
+      { first: 1, last: 1 },
+      { first: 2, last: 3 },
+      undefined,
     ]);
   });
 

@@ -14,6 +14,15 @@ function live(happenings: readonly VideoEvent[]): VideoStatus[] {
   return path;
 }
 
+/** The statuses in which a video with such renditions can be watched. */
+const withRenditions = (...begun: boolean[]) =>
+  statuses.filter((status) =>
+    isPlayable(
+      status,
+      begun.map((each) => ({ begun: each })),
+    ),
+  );
+
 describe("the life of a video", () => {
   it("has exactly these transitions", () => {
     const lines = statuses.flatMap((status) =>
@@ -47,7 +56,9 @@ describe("the life of a video", () => {
     );
   });
 
-  it("can be watched only when it is ready", () => {
-    expect(statuses.filter(isPlayable)).toEqual(["ready"]);
+  it("can be watched when it is ready, and while it is processed from when each of its renditions is begun", () => {
+    expect(withRenditions()).toEqual(["ready"]);
+    expect(withRenditions(true, false)).toEqual(["ready"]);
+    expect(withRenditions(true, true)).toEqual(["processing", "ready"]);
   });
 });

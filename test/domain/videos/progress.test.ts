@@ -12,8 +12,16 @@ const job = (stage: StageName, about: Partial<JobView> = {}): JobView => ({
 const done = (stage: StageName): JobView => job(stage, { state: "done", progress: 1, attempts: 1 });
 const rendition = (name: string, segmentsDone: number, segmentsTotal = 10): Work["renditions"][number] =>
   name === "audio"
-    ? { name, kind: "audio", width: 0, height: 0, segmentsDone, segmentsTotal }
-    : { name, kind: "video", width: (Number.parseInt(name) * 16) / 9, height: Number.parseInt(name), segmentsDone, segmentsTotal };
+    ? { name, kind: "audio", width: 0, height: 0, segmentsDone, segmentsTotal, begun: segmentsDone > 0 }
+    : {
+        name,
+        kind: "video",
+        width: (Number.parseInt(name) * 16) / 9,
+        height: Number.parseInt(name),
+        segmentsDone,
+        segmentsTotal,
+        begun: segmentsDone > 0,
+      };
 const work = (about: Partial<Work>): Work => ({ status: "processing", jobs: [], renditions: [], elapsedS: null, ...about });
 
 const states = (about: Partial<Work>): string[] => stagesOf(work(about)).map(({ name, state }) => `${name} ${state}`);
