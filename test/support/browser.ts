@@ -1,5 +1,6 @@
 /** A real browser, and what a test sees of the page in it. */
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
+import { eventually } from "./eventually.ts";
 import { needs } from "./neighbours.ts";
 
 const ARGUMENTS = [
@@ -43,4 +44,35 @@ export async function newVisit(browser: Browser, baseURL: string, options: Brows
     if (!request.url().startsWith(`${baseURL}/`) && !/^(?:blob|data):/.test(request.url())) visit.foreign.push(request.url());
   });
   return visit;
+}
+
+/** What a test asks of a video element; the DOM's own types are not known here. */
+interface Playing {
+  readonly currentTime: number;
+  readonly videoHeight: number;
+  readonly paused: boolean;
+  readonly ended: boolean;
+  readonly error: string | null;
+}
+
+async function playing(page: Page): Promise<Playing> {
+  return await page.locator("video").evaluate((video: Playing & { error: { message: string } | null }) => ({
+    currentTime: video.currentTime,
+    videoHeight: video.videoHeight,
+    paused: video.paused,
+    ended: video.ended,
+    error: video.error?.message ?? null,
+  }));
+}
+
+/** Waits for a state of the player, and fails at once when it has given up. */
+export async function untilPlaying(page: Page, what: string, holds: (state: Playing) => boolean): Promise<void> {
+  const state = await eventually(
+    async () => {
+      const seen = await playing(page);
+      return holds(seen) || seen.error !== null ? seen : undefined;
+    },
+    { timeoutMs: 30_000, what },
+  );
+  expect(state.error).toBeNull();
 }

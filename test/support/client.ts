@@ -35,6 +35,13 @@ export async function getVideo(url: string, id: string): Promise<VideoJson> {
   return ((await response.json()) as { data: VideoJson }).data;
 }
 
+/** How many segments of any picture are stored. */
+export async function segmentsStored(url: string, id: string): Promise<number> {
+  const response = await fetch(`${url}/api/v1/videos/${id}/status`);
+  const { data } = (await response.json()) as { data: { renditions: { name: string; segmentsDone: number }[] } };
+  return Math.max(0, ...data.renditions.filter(({ name }) => name !== "audio").map(({ segmentsDone }) => segmentsDone));
+}
+
 /** Waits until the video has one of these states, and answers it. */
 export async function untilStatus(url: string, id: string, statuses: readonly string[], timeoutMs = 120_000): Promise<VideoJson> {
   return await eventually(

@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
-import { launchBrowser, newVisit, type Visit } from "../support/browser.ts";
+import { launchBrowser, newVisit, untilPlaying, type Visit } from "../support/browser.ts";
 import { getVideo, uploadFile, untilStatus } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { makeSource } from "../support/media.ts";
@@ -14,36 +14,6 @@ import { removeFolder, startTritonTube, temporaryFolder, type TritonTube } from 
 const PICTURES = join(import.meta.dirname, "../../coverage/page");
 const SECONDS = 6;
 const HOSTILE = `<img src=x onerror="alert(1)"><b>&amp;`;
-
-/** What a test asks of a video element; the DOM's own types are not known here. */
-interface Playing {
-  readonly currentTime: number;
-  readonly videoHeight: number;
-  readonly paused: boolean;
-  readonly ended: boolean;
-  readonly error: string | null;
-}
-
-async function playing(page: Page): Promise<Playing> {
-  return await page.locator("video").evaluate((video: Playing & { error: { message: string } | null }) => ({
-    currentTime: video.currentTime,
-    videoHeight: video.videoHeight,
-    paused: video.paused,
-    ended: video.ended,
-    error: video.error?.message ?? null,
-  }));
-}
-
-async function untilPlaying(page: Page, what: string, holds: (state: Playing) => boolean): Promise<void> {
-  const state = await eventually(
-    async () => {
-      const seen = await playing(page);
-      return holds(seen) || seen.error !== null ? seen : undefined;
-    },
-    { timeoutMs: 30_000, what },
-  );
-  expect(state.error).toBeNull();
-}
 
 async function focusByTab(page: Page, wanted: Locator): Promise<void> {
   for (let presses = 0; presses < 40; presses += 1) {
