@@ -4,7 +4,6 @@ import { basename, join } from "node:path";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { launchBrowser, newVisit, untilPlaying, type Visit } from "../support/browser.ts";
 import { getVideo, uploadFile, untilStatus } from "../support/client.ts";
-import { eventually } from "../support/eventually.ts";
 import { makeSource } from "../support/media.ts";
 import { describeWith } from "../support/neighbours.ts";
 import { buildPage } from "../support/page.ts";
