@@ -24,10 +24,10 @@ const AAC = { samples: 1024, rate: 48_000, primingSamples: 1024, framesPerSegmen
  */
 const SPAN_SEGMENTS = 2;
 /**
- * A plan travels in one message and is kept in one statement, of at most 500 tasks. The spans of films of more than 53 minutes are longer instead:
+ * A plan travels in one message, which stays below 256 KiB: a task has 750 bytes. The spans of films of more than 40 minutes are longer instead:
  * each is twice the one before until they are long enough, so that the start of a film is as soon to be seen as that of a short video.
  */
-const SPANS_MAX = 400;
+const SPANS_MAX = 300;
 
 const count = z.int().positive();
 const stream = z.int().nonnegative();
