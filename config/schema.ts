@@ -78,9 +78,10 @@ export const settings = {
 
   FFMPEG_PATH: z.string().min(1).optional().describe("ffmpeg to use; default: the one on PATH, then the one from npm"),
   FFPROBE_PATH: z.string().min(1).optional().describe("ffprobe to use; default: likewise"),
+  // With one, its cores stand idle where a span begins and ends: a minute of 720p took 43 s, and 26 s with two.
   TRANSCODER_SLOTS: integer(1, 64)
-    .default(1)
-    .describe("conversions that one process runs at the same time; each takes about 600 MB at 1080p"),
+    .default(2)
+    .describe("spans that one process converts at the same time; each takes about 600 MB at 1080p"),
   X264_PRESET: z
     .enum(["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"])
     .default("veryfast")

@@ -10,5 +10,6 @@ export default defineConfig({
     // The licences of what is bundled have to travel with it.
     license: { fileName: "licenses.txt" },
   },
-  server: { proxy: { "/api": "http://127.0.0.1:3000" } },
+  // The gateway answers a page only under its own name.
+  server: { proxy: { "/api": { target: "http://127.0.0.1:3000", changeOrigin: true, headers: { origin: "http://127.0.0.1:3000" } } } },
 });
