@@ -158,7 +158,7 @@ describeWith(["ffmpeg", "ffprobe"], "the transcoder service", () => {
       timeoutMs: WORK_MS,
       what: "the first segment",
     });
-    expect(await call(broker, transcoder.info, {})).toMatchObject({ ffmpeg: expect.stringMatching(/^ffmpeg version/), slots: 1 });
+    expect(await call(broker, transcoder.info, {})).toMatchObject({ ffmpeg: expect.stringMatching(/^ffmpeg version/), slots: 2 });
     await call(broker, videos.remove, { id });
     await eventually(async () => (await runningPrograms()).length === 0, { what: "the end of ffmpeg" });
     await until(await upload("tiny.mp4"), "ready");
