@@ -1,7 +1,7 @@
 // Plain JavaScript: Jest reads it before any transform, and `node node_modules/jest/bin/jest.js` runs on a machine's own, older Node.
 
 /** Packages that exist as ES modules only, which Jest cannot `require`. */
-const MODULES_ONLY = ["oxc-parser"];
+const MODULES_ONLY = ["@tus/[^/]+", "oxc-parser", "srvx"];
 
 /** @type {import("jest").Config} */
 export default {
@@ -9,7 +9,7 @@ export default {
   testMatch: ["<rootDir>/test/**/*.test.ts"],
   // SWC only strips types here: oxlint and tsc check them.
   transform: {
-    "\\.[jt]s$": ["@swc/jest", { jsc: { parser: { syntax: "typescript" }, target: "es2023" }, module: { type: "commonjs" } }],
+    "\\.m?[jt]s$": ["@swc/jest", { jsc: { parser: { syntax: "typescript" }, target: "es2023" }, module: { type: "commonjs" } }],
   },
   transformIgnorePatterns: [`/node_modules/(?!(?:${MODULES_ONLY.join("|")})/)`],
   // Two cores run ffmpeg, a database and a browser in these tests: more workers only make them wait for each other.

@@ -61,6 +61,10 @@ export default function brokerOptions(config: Config = loadConfig()): BrokerOpti
       check: (error) => (error as { code?: number }).code !== undefined && Number((error as { code?: number }).code) >= 500,
     },
     registry: { strategy: "RoundRobin", preferLocal: true },
+    metrics: {
+      enabled: config.METRICS_PORT !== undefined,
+      reporter: [{ type: "Prometheus", options: { host: config.METRICS_HOST, port: config.METRICS_PORT ?? 0 } }],
+    },
     internalMiddlewares: false,
     middlewares: [...middlewares(), requestScope] as never,
     // Signals belong to the launcher, which stops the database and the disks after the services.

@@ -2,17 +2,14 @@
  * `npm run bench:playback [-- --seconds 5 --clients 8 --rounds 3]`: the same segment of a real video, asked for again and again by the same client,
  * from TritonTube's gateway and from nginx that has it as a file. Prints the ratio of requests a second and of the latencies.
  */
-import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { Agent, get } from "node:http";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { segmentAddresses, untilStatus, uploadFile } from "../test/support/client.ts";
-import { eventually } from "../test/support/eventually.ts";
 import { makeSource } from "../test/support/media.ts";
-import { needs } from "../test/support/neighbours.ts";
 import { removeFolder, startTritonTube, temporaryFolder } from "../test/support/tritontube.ts";
+import { startNginx } from "./nginx.ts";
 import { median, percentile } from "./statistics.ts";
 
 interface Run {
@@ -46,29 +43,6 @@ async function drain(address: string, agent: Agent): Promise<void> {
   });
 }
 
-/** nginx as its packages come: sendfile, one worker a core, no access log. */
-async function startNginx(folder: string): Promise<{ url: string; stop: () => void }> {
-  const port = await freePort();
-  const config = `daemon off; worker_processes auto; pid ${folder}/nginx.pid; error_log stderr crit;
-events { worker_connections 256; }
-http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
-  client_body_temp_path ${folder}/b; proxy_temp_path ${folder}/p; fastcgi_temp_path ${folder}/f; uwsgi_temp_path ${folder}/u; scgi_temp_path ${folder}/s;
-  server { listen 127.0.0.1:${port}; root ${folder}/www; } }`;
-  await writeFile(join(folder, "nginx.conf"), config);
-  const child = spawn(needs("nginx"), ["-c", join(folder, "nginx.conf"), "-p", folder], { stdio: "inherit" });
-  const url = `http://127.0.0.1:${port}/segment.m4s`;
-  await eventually(async () => (await fetch(url)).ok, { what: "nginx" });
-  return { url, stop: () => child.kill("SIGTERM") };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 async function largestSegment(url: string, folder: string): Promise<{ address: string; bytes: Buffer }> {
   const { id } = await uploadFile(url, await makeSource(folder, { seconds: 12 }));
   await untilStatus(url, id, ["ready"]);
@@ -94,7 +68,9 @@ async function main(): Promise<void> {
     const segment = await largestSegment(ours.url, folder);
     await writeFile(join(folder, "www/segment.m4s"), segment.bytes);
     const nginx = await startNginx(folder);
-    await compare({ ours: segment.address, nginx: nginx.url, bytes: segment.bytes.length, ...numbers(values) }).finally(nginx.stop);
+    await compare({ ours: segment.address, nginx: `${nginx.url}/segment.m4s`, bytes: segment.bytes.length, ...numbers(values) }).finally(
+      nginx.stop,
+    );
   } finally {
     await ours.stop();
     await Promise.all([removeFolder(ours.dataDir), removeFolder(folder)]);

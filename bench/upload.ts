@@ -4,17 +4,15 @@
  * memory each process of TritonTube took.
  */
 import { fork } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { open } from "node:fs/promises";
-import { createServer, request, type IncomingMessage } from "node:http";
-import type { AddressInfo } from "node:net";
-import { join } from "node:path";
+import { request, type IncomingMessage } from "node:http";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 import { removeFolder, startTritonTube, temporaryFolder } from "../test/support/tritontube.ts";
 import { watchMemory } from "./processes.ts";
+import { rivalModule } from "./rival.ts";
 import { median } from "./statistics.ts";
 
 const MiB = 1024 * 1024;
@@ -49,34 +47,20 @@ async function upload(url: string, size: number): Promise<number> {
   return (performance.now() - started) / 1000;
 }
 
-/** The rival: what a careful programmer writes in ten lines. One copy, hashed while it flows, fsynced before the answer. */
-function serveRival(folder: string): void {
-  let count = 0;
-  const server = createServer((incoming, response) => {
-    void (async () => {
-      const handle = await open(join(folder, `upload-${count++}`), "w");
-      const hash = createHash("sha256");
-      for await (const part of incoming as AsyncIterable<Buffer>) {
-        hash.update(part);
-        await handle.write(part);
-      }
-      await handle.sync();
-      await handle.close();
-      response.writeHead(202).end(hash.digest("hex"));
-    })();
-  });
-  server.listen(0, "127.0.0.1", () => process.send?.((server.address() as AddressInfo).port));
-}
-
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { gigabytes: { type: "string", default: "1" }, rounds: { type: "string", default: "3" } } });
   const size = Math.round(Number(values.gigabytes) * GiB);
   const folder = await temporaryFolder("tritontube-rival-");
-  const rival = fork(import.meta.filename, [], { env: { ...process.env, RIVAL_FOLDER: folder } });
+  const rival = fork(rivalModule, [folder]);
   const [port] = (await once(rival, "message")) as [number];
   const ours = await startTritonTube();
   try {
-    await compare({ size, rounds: Number(values.rounds), ours: { url: ours.url, pid: ours.pid }, rivalUrl: `http://127.0.0.1:${port}/` });
+    await compare({
+      size,
+      rounds: Number(values.rounds),
+      ours: { url: ours.url, pid: ours.pid },
+      rivalUrl: `http://127.0.0.1:${port}/upload`,
+    });
   } finally {
     await ours.stop();
     rival.kill();
@@ -109,6 +93,4 @@ async function compare(run: { size: number; rounds: number; ours: { url: string;
 
 const rate = (size: number, seconds: readonly number[]): string => `${(size / MiB / (seconds.at(-1) ?? Number.NaN)).toFixed(0)} MiB/s`;
 
-const rivalFolder = process.env["RIVAL_FOLDER"];
-if (rivalFolder === undefined) await main();
-else serveRival(rivalFolder);
+await main();

@@ -74,15 +74,26 @@ function withSecretFiles(environment: Environment, problems: string[]): Environm
   return { ...environment, ...Object.fromEntries(fromFiles) };
 }
 
-const loopback = /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/;
+/** Whether only this machine can reach what listens there. */
+export function isLoopback({ HOST }: Pick<Config, "HOST">): boolean {
+  return /^(localhost|127(\.[0-9]{1,3}){3}|::1)$/.test(HOST);
+}
 
 function contradictions(config: Config): string[] {
   const problems: string[] = [];
-  if (!loopback.test(config.HOST) && !config.ALLOW_ANONYMOUS) {
+  if (!isLoopback(config) && config.AUTH_MODE === "none" && !config.ALLOW_ANONYMOUS) {
     problems.push(
-      `HOST: ${config.HOST} is reachable by others, and nobody has to sign in; keep 127.0.0.1, or set ALLOW_ANONYMOUS=true if that is what you want`,
+      `HOST: ${config.HOST} is reachable by others, and nobody has to sign in; keep 127.0.0.1, set AUTH_MODE=token, or set ALLOW_ANONYMOUS=true if that is what you want`,
     );
   }
+  if ((config.TLS_CERT_FILE === undefined) !== (config.TLS_KEY_FILE === undefined)) {
+    problems.push("TLS_CERT_FILE: set both TLS_CERT_FILE and TLS_KEY_FILE, or neither");
+  }
+  const disks = [config.DISK_TLS_CERT_FILE, config.DISK_TLS_KEY_FILE, config.DISK_TLS_CA_FILE].filter((path) => path !== undefined);
+  if (disks.length > 0 && disks.length < 3) {
+    problems.push("DISK_TLS_CERT_FILE: set DISK_TLS_CERT_FILE, DISK_TLS_KEY_FILE and DISK_TLS_CA_FILE, or none of them");
+  }
+  if (config.STORAGE_BACKEND === "s3" && config.S3_BUCKET === undefined) problems.push("S3_BUCKET: STORAGE_BACKEND=s3 needs it");
   return problems;
 }
 

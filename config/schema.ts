@@ -15,6 +15,19 @@ const addresses = z
   .transform((text): readonly string[] => text.split(",").map((part) => part.trim()))
   .pipe(z.array(address).min(1).max(1000).readonly());
 
+const listOf = (item: z.ZodType<string, string>) =>
+  z
+    .string()
+    .transform((text): readonly string[] => text.split(",").map((part) => part.trim()))
+    .pipe(z.array(item).min(1).max(100).readonly());
+/** As browsers write it: nothing behind the port, and no port that is the scheme's own. */
+const origins = listOf(
+  z
+    .string()
+    .refine((text) => /^https?:/.test(text) && URL.parse(text)?.origin === text, "must be origins such as https://tube.example.org"),
+);
+const networks = listOf(z.string().regex(/^[0-9a-fA-F.:]{2,45}(?:\/[0-9]{1,3})?$/, "must be addresses or networks such as 10.0.0.0/8"));
+
 /** Fifty gibibytes: what the hashes of one blob may weigh in a control message sets the limit (services/blobs/contract.ts). */
 const UPLOAD_BYTES_MAX = 50 * GiB;
 
@@ -38,7 +51,24 @@ export const settings = {
   DATA_DIR: z.string().min(1).default("./data").describe("where the embedded database and disks keep everything"),
   HOST: z.string().min(1).default("127.0.0.1").describe("address the gateway listens on"),
   PORT: integer(0, 65_535).default(3000).describe("port the gateway listens on; 0 takes a free one"),
+  AUTH_MODE: z
+    .enum(["none", "token", "basic"])
+    .default("none")
+    .describe(
+      "who has to sign in: nobody (everyone is the administrator), or users, who show a token or a session (`token`), or with each request a name and a password as well (`basic`)",
+    ),
   ALLOW_ANONYMOUS: flag.default(false).describe("true lets the gateway listen beyond loopback although nobody has to sign in"),
+  TLS_CERT_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("certificates in PEM, the server's own first: with it, HTTPS and HTTP/2 instead of HTTP"),
+  TLS_KEY_FILE: z.string().min(1).optional().describe("the certificate's private key in PEM"),
+  CORS_ORIGINS: origins.optional().describe("origins whose pages may use the API, comma separated, such as `https://tube.example.org`"),
+  TRUSTED_PROXIES: networks
+    .optional()
+    .describe("addresses and networks of proxies in front of the gateway, comma separated: only these are believed who they ask for"),
+  RATE_LIMITS: flag.optional().describe("whether those who ask often are slowed down; default: where anybody but this machine can ask"),
 
   DATABASE_URL: z
     .url({ protocol: /^postgres(ql)?$/, error: "must be postgres://user:password@host:port/database" })
@@ -49,6 +79,30 @@ export const settings = {
     .url({ protocol: /^nats$|^tls$/, error: "must be nats://host:port" })
     .optional()
     .describe("joins this process to a cluster; default: one process is all"),
+  METRICS_PORT: integer(1, 65_535).optional().describe("offers figures for Prometheus at /metrics on this port; default: none"),
+  METRICS_HOST: z.string().min(1).default("127.0.0.1").describe("address of those figures; they ask nobody who they are"),
+
+  STORAGE_BACKEND: z
+    .enum(["disks", "folder", "s3"])
+    .default("disks")
+    .describe("what keeps the chunks: disks, one copy in a folder of DATA_DIR, or a bucket of S3 (docs/operations.md)"),
+  S3_BUCKET: z
+    .string()
+    .regex(/^[a-z0-9.-]{3,63}$/)
+    .optional()
+    .describe("the bucket; it has to keep versions"),
+  S3_PREFIX: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,200}$/)
+    .optional()
+    .describe("what the names of all objects begin with; default: nothing"),
+  S3_ENDPOINT: z
+    .url({ protocol: /^https?$/ })
+    .optional()
+    .describe("http(s)://host:port of what speaks S3; default: Amazon's"),
+  S3_REGION: z.string().min(1).default("us-east-1").describe("the region of the bucket"),
+  S3_ACCESS_KEY_ID: z.string().min(1).optional().describe("default: what the SDK of S3 finds, e.g. the role of the machine"),
+  S3_SECRET_ACCESS_KEY: z.string().min(1).optional().describe("goes with S3_ACCESS_KEY_ID"),
 
   DISKS: addresses.optional().describe("addresses of the disks, comma separated; default: EMBEDDED_DISKS child processes"),
   EMBEDDED_DISKS: integer(1, 12).default(3).describe("disks that `npm start` runs by itself"),
@@ -57,15 +111,52 @@ export const settings = {
     .min(16, "must have at least 16 characters")
     .optional()
     .describe("what callers must show to a disk; `npm start` makes its own"),
+  DISK_TLS_CERT_FILE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("this process's certificate in PEM, for connections between disks and those who talk to them; both ends must show one"),
+  DISK_TLS_KEY_FILE: z.string().min(1).optional().describe("that certificate's private key in PEM"),
+  DISK_TLS_CA_FILE: z.string().min(1).optional().describe("who signs the certificates of disks and of those who talk to them, in PEM"),
   DISK_HOST: z.string().min(1).default("127.0.0.1").describe("address a disk listens on"),
   DISK_PORT: integer(0, 65_535).default(0).describe("port a disk listens on; 0 takes a free one"),
   DISK_DIR: z.string().min(1).optional().describe("the folder of a disk"),
   DISK_RESERVE_BYTES: integer(0, 1024 * GiB)
     .default(1 * GiB)
     .describe("a disk takes no more chunks when less than this would stay free"),
+  // 10 MiB/s read 20 TB in 23 days, and take a fifteenth of what a spinning disk can read.
+  SCRUB_BYTES_PER_SECOND: integer(64 * 1024, 1024 * MiB)
+    .default(10 * MiB)
+    .describe("what a disk reads at most to verify chunks that nobody asks for"),
+  DISK_TRASH_SECONDS: integer(0, 365 * 24 * 3600)
+    .default(24 * 3600)
+    .describe("how long a disk keeps a deleted chunk, so that it can be brought back by hand"),
 
+  // Longer than the slowest upload takes, and long enough for an operator to take a mistake back.
+  COLLECT_GRACE_SECONDS: integer(1, 30 * 24 * 3600)
+    .default(24 * 3600)
+    .describe("content that nothing names is kept this long; the same in every process, and longer than any upload takes"),
+  // A restart of a machine, or the change of a cable, must move no data.
+  DISK_OUT_SECONDS: integer(1, 30 * 86_400)
+    .default(900)
+    .describe("a disk that has not answered for this long is put out of the ring, and what it had is copied again"),
+  // Digests make it cheap where nothing differs; a copy that was lost without a word is missing for no longer than this.
+  COMPARE_SECONDS: integer(1, 30 * 24 * 3600)
+    .default(6 * 3600)
+    .describe("how often what a disk holds is compared with what it should hold"),
+  // Half of what one ordinary hard disk writes: the rest is for those who upload and watch.
+  MOVE_BYTES_PER_SECOND: integer(MiB, 1024 * GiB)
+    .default(64 * MiB)
+    .describe("how fast one process moves content to new owners when the ring has changed"),
+
+  TRASH_DAYS: integer(1, 3650).default(30).describe("days after which a deleted video is purged"),
   UPLOAD_BYTES_MAX: integer(1, UPLOAD_BYTES_MAX).default(UPLOAD_BYTES_MAX).describe("largest upload"),
   UPLOAD_IDLE_SECONDS: integer(1, 3600).default(60).describe("an upload that sends nothing for this long is ended"),
+  UPLOAD_EXPIRY_HOURS: integer(1, 720).default(24).describe("an upload that gets no byte for this long is let go, with what it has"),
+  // A tab of the page has a handful; a script that leaves more behind than this has lost them.
+  UPLOADS_OPEN_MAX: integer(1, 10_000)
+    .default(100)
+    .describe("uploads of one user, or of one address, that may be unfinished at the same time"),
   // As many as can each fill a buffer while two are left over; more would only wait for one another.
   UPLOADS_AT_ONCE: integer(1, 1000)
     .default(16)
@@ -81,7 +172,9 @@ export const settings = {
   // With one, its cores stand idle where a span begins and ends: a minute of 720p took 43 s, and 26 s with two.
   TRANSCODER_SLOTS: integer(1, 64)
     .default(2)
-    .describe("spans that one process converts at the same time; each takes about 600 MB at 1080p"),
+    .describe(
+      "spans that one process converts at the same time, and one more when somebody waits for it; each takes about 600 MB at 1080p",
+    ),
   X264_PRESET: z
     .enum(["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"])
     .default("veryfast")
@@ -98,4 +191,4 @@ export type SettingName = keyof typeof settings;
 export type Config = { readonly [Name in SettingName]: z.output<(typeof settings)[Name]> };
 
 /** Settings that a file may hold instead (`NAME_FILE=/run/secrets/name`), and that are never printed. */
-export const secrets: readonly SettingName[] = ["DATABASE_URL", "DISK_SECRET", "NATS_URL"];
+export const secrets: readonly SettingName[] = ["S3_SECRET_ACCESS_KEY", "DATABASE_URL", "DISK_SECRET", "NATS_URL"];

@@ -24,7 +24,7 @@ export interface WorkControl {
   /** Aborted when the job is not ours any more, is not wanted any more, or the service stops: end soon, and leave nothing behind. */
   readonly signal: AbortSignal;
   /** Tells how much of the job is done, 0–1. */
-  progress(done: number): void;
+  readonly progress: (done: number) => void;
 }
 
 type JobOf<K extends JobKind> = Omit<Job, "kind" | "payload"> & { readonly kind: K; readonly payload: z.output<(typeof jobPayloads)[K]> };
@@ -41,6 +41,8 @@ export interface KindOptions<TThis, K extends JobKind> {
 export interface WorkerGroup {
   readonly kinds: readonly JobKind[];
   readonly slots: number;
+  /** The group takes jobs of at least this priority only; default: all. */
+  readonly priorityMin?: number | undefined;
 }
 
 export interface WorkerOptions<TThis> {
@@ -97,15 +99,17 @@ interface Held {
 class Group implements WorkerGroup {
   readonly kinds: readonly JobKind[];
   readonly slots: number;
+  readonly priorityMin: number | undefined;
   readonly held = new Set<Held>();
   /** Whether a search for jobs runs, and whether there was a reason for another one since it began. */
   searching = false;
   again = false;
   search: Promise<void> = Promise.resolve();
 
-  constructor({ kinds, slots }: WorkerGroup) {
+  constructor({ kinds, slots, priorityMin }: WorkerGroup) {
     this.kinds = kinds;
     this.slots = slots;
+    this.priorityMin = priorityMin;
   }
 }
 
@@ -191,8 +195,9 @@ class Worker<TThis> {
   }
 
   async #claim(group: Group): Promise<Job | null> {
-    for (const kind of group.kinds) {
-      const job = await call(this.#caller, jobs.claim, { kind, worker: this.#name, leaseMs: LEASE_MS });
+    const { kinds, priorityMin } = group;
+    for (const kind of kinds) {
+      const job = await call(this.#caller, jobs.claim, { kind, worker: this.#name, leaseMs: LEASE_MS, priorityMin });
       this.#reached();
       if (job) return job;
     }

@@ -9,6 +9,9 @@ import { type DiskServiceClient, DiskServiceService, type GetChunkResponse, type
 /** The trailer that names the row of the error table (services/kernel/errors.ts): two rows may share a gRPC code. */
 export const ERROR_TRAILER = "tritontube-error";
 
+/** The metadata that says which disk a call means, by its UUID. */
+export const DISK_METADATA = "disk-id";
+
 /** `bytes data = 2` in both bulk messages: field 2, wire type 2 (length-delimited). */
 const DATA_TAG = (2 << 3) | 2;
 const VARINT_BITS = 7;

@@ -1,7 +1,10 @@
+import { join } from "node:path";
 import { defineConfig } from "vite";
 
 export default defineConfig({
   build: {
+    // The page, and the API's documentation.
+    rollupOptions: { input: [join(import.meta.dirname, "index.html"), join(import.meta.dirname, "docs.html")] },
     // Everything is a file of its own under /assets: the page's content security policy allows no inline script, and the gateway serves nothing else.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },

@@ -8,6 +8,8 @@ import { ServiceBroker } from "moleculer";
 import { loadConfig, type Config, type Environment } from "../../config/index.ts";
 import { closeDatabase } from "../../mixins/database/connection.ts";
 import brokerOptions from "../../moleculer.config.ts";
+import { replOptions } from "../operator/repl.ts";
+import { openSocket } from "../operator/socket.ts";
 import { superviseDisk, type SupervisedDisk } from "./disks.ts";
 import { startPostgres } from "./postgres.ts";
 import { secretFile } from "./secret.ts";
@@ -31,12 +33,19 @@ async function start(stops: Stops): Promise<void> {
   const dataDir = resolve(config.DATA_DIR);
   await mkdir(dataDir, { recursive: true });
   const [database, disks] = await Promise.all([embeddedDatabase(config, dataDir, stops), embeddedDisks(config, dataDir, stops)]);
-  const broker = new ServiceBroker(brokerOptions(loadConfig({ ...database, ...disks })));
+  const broker = new ServiceBroker({ ...brokerOptions(loadConfig({ ...database, ...disks })), ...replOptions });
   broker.loadServices(join(import.meta.dirname, "../../services"), "**/*.service.ts");
   stops.push(closeDatabase, async () => await broker.stop());
   await broker.start();
+  await listenToOperators(broker, dataDir, stops);
   say(`ready: open http://${config.HOST}:${portOf(broker, config)}/ (data in ${dataDir}; stop with ctrl-C)`);
   if (process.argv.includes("--repl")) broker.repl();
+}
+
+async function listenToOperators(broker: ServiceBroker, dataDir: string, stops: Stops): Promise<void> {
+  const socket = await openSocket(dataDir, broker);
+  if (socket) stops.push(async () => await socket.stop());
+  else say("the path of the data folder is too long for a socket: `npm run repl` cannot reach this process");
 }
 
 async function embeddedDatabase(config: Config, dataDir: string, stops: Stops): Promise<Environment> {
@@ -49,9 +58,9 @@ async function embeddedDatabase(config: Config, dataDir: string, stops: Stops): 
 }
 
 async function embeddedDisks(config: Config, dataDir: string, stops: Stops): Promise<Environment> {
-  if (config.DISKS !== undefined) return {};
+  if (config.DISKS !== undefined || config.STORAGE_BACKEND === "s3") return {};
   const secret = config.DISK_SECRET ?? (await secretFile(join(dataDir, "secrets/disk")));
-  const numbers = Array.from({ length: config.EMBEDDED_DISKS }, (_, index) => index + 1);
+  const numbers = Array.from({ length: config.STORAGE_BACKEND === "folder" ? 1 : config.EMBEDDED_DISKS }, (_, index) => index + 1);
   const started = await Promise.allSettled(numbers.map((number) => startDisk(join(dataDir, `disk${number}`), config, secret, stops)));
   const failed = started.find((result) => result.status === "rejected");
   if (failed) throw failed.reason;

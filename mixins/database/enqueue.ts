@@ -3,7 +3,7 @@ import { jobPayloads, type JobKind } from "../../services/jobs/contract.ts";
 import { failure } from "../../services/kernel/errors.ts";
 import { rows, type Tx } from "./sql.ts";
 
-export type { JobKind } from "../../services/jobs/contract.ts";
+export { PRIORITY, type JobKind } from "../../services/jobs/contract.ts";
 
 /** A job travels over NATS with what is around it. */
 const PAYLOAD_BYTES_MAX = 64 * 1024;
@@ -21,14 +21,18 @@ export interface NewJob {
   /** While a job of this kind with the same key is queued or running, another one is not made. */
   readonly dedupeKey?: string;
   readonly maxAttempts?: number;
+  /** No worker takes it before this time has passed; default: none. */
+  readonly delaySeconds?: number;
 }
 
 /** Answers the kinds of the jobs that it made, to be told to `announceJobs` after the commit. INVALID_REQUEST for a payload that is not of its kind. */
 export async function enqueue(tx: Tx, list: readonly NewJob[]): Promise<readonly JobKind[]> {
   const made = await rows<{ kind: JobKind }>(
     tx,
-    `insert into jobs (kind, video_id, priority, payload, dedupe_key, max_attempts, first_segment, last_segment)
-     select * from unnest($1::text[], $2::uuid[], $3::integer[], $4::jsonb[], $5::text[], $6::integer[], $7::integer[], $8::integer[])
+    `insert into jobs (kind, video_id, priority, payload, dedupe_key, max_attempts, first_segment, last_segment, run_at)
+     select kind, video, priority, payload, key, attempts, first, last, now() + delay * interval '1 s'
+     from unnest($1::text[], $2::uuid[], $3::integer[], $4::jsonb[], $5::text[], $6::integer[], $7::integer[], $8::integer[], $9::integer[])
+       as new (kind, video, priority, payload, key, attempts, first, last, delay)
      on conflict (kind, dedupe_key) where state in ('queued', 'running') and dedupe_key is not null do nothing
      returning kind`,
     [
@@ -40,6 +44,7 @@ export async function enqueue(tx: Tx, list: readonly NewJob[]): Promise<readonly
       list.map((job) => job.maxAttempts ?? ATTEMPTS_MAX),
       list.map((job) => job.segments?.first ?? null),
       list.map((job) => job.segments?.last ?? null),
+      list.map((job) => job.delaySeconds ?? 0),
     ],
   );
   return [...new Set(made.map((job) => job.kind))];

@@ -5,7 +5,7 @@
 import type { JobKind, JobReport, JobState } from "../../services/jobs/contract.ts";
 import { failure as failed } from "../../services/kernel/errors.ts";
 import type { JobRef } from "../../services/kernel/schemas.ts";
-import { execute, one, type Database, type Tx } from "./sql.ts";
+import { execute, one, rows, type Database, type Tx } from "./sql.ts";
 
 /** Attempt n+1 waits a random time below 2ⁿ s: random, so that what failed together does not come back together. */
 const BACKOFF_S = { base: 2, most: 300 };
@@ -73,6 +73,18 @@ export async function cancelJobs(tx: Tx, videoId: string): Promise<void> {
      where id in (select id from jobs where video_id = $1 and state in ('queued', 'running') order by id for update)`,
     [videoId],
   );
+}
+
+/** What was cancelled or has failed of the work on a video waits again, as if it had never been tried; what is done stays done. Answers the kinds. */
+export async function reviveJobs(tx: Tx, videoId: string): Promise<readonly JobKind[]> {
+  const revived = await rows<{ kind: JobKind }>(
+    tx,
+    `update jobs set state = 'queued', attempts = 0, run_at = now(), failure = null, finished_at = null
+     where id in (select id from jobs where video_id = $1 and kind like 'video.%' and state in ('failed', 'cancelled') order by id for update)
+     returning kind`,
+    [videoId],
+  );
+  return [...new Set(revived.map((job) => job.kind))];
 }
 
 function lost(): never {

@@ -17,11 +17,15 @@ const POLL_MS = 200;
 interface Options {
   /** "down" takes every migration back: for tests. */
   readonly direction?: "up" | "down";
+  /** The last migration that is made: for tests of the next one. */
+  readonly to?: string;
   readonly waitMs?: number;
+  /** Those of an older code, before its rows are restored. INVALID_REQUEST for one that this code does not know. */
+  readonly only?: readonly string[];
 }
 
 /** The names of the migrations that were made. DATABASE_UNAVAILABLE after `waitMs`. */
-export async function migrate(url: string, { direction = "up", waitMs = WAIT_MS }: Options = {}): Promise<readonly string[]> {
+export async function migrate(url: string, { direction = "up", to, only, waitMs = WAIT_MS }: Options = {}): Promise<readonly string[]> {
   const deadline = Date.now() + waitMs;
   const client = await connect(url, deadline);
   try {
@@ -32,7 +36,10 @@ export async function migrate(url: string, { direction = "up", waitMs = WAIT_MS 
     );
     await refuseChangedOnes(client);
     const umzug = runner(client);
-    const done = direction === "up" ? await umzug.up() : await umzug.down({ to: 0 });
+    const newer = only?.filter((name) => !migrations.some((known) => known.name === name)) ?? [];
+    if (newer.length > 0) throw failure("INVALID_REQUEST", `This code is older than the backup: it does not know ${newer.join(", ")}.`);
+    const which = only ? { migrations: [...only] } : to === undefined ? {} : { to };
+    const done = direction === "up" ? await umzug.up(which) : await umzug.down({ to: 0 });
     return done.map((migration) => migration.name);
   } finally {
     // The lock belongs to the session, and ends with it, also when this process is killed.

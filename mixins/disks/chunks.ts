@@ -1,4 +1,6 @@
 /** A chunk as messages, and messages as a chunk. */
+import { createHash } from "node:crypto";
+import { BlockSums } from "../../proto/blocks.ts";
 import type { GetChunkResponse, PutChunkRequest } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import { failure } from "../../services/kernel/errors.ts";
 import { CHUNK_BYTES_MAX, MESSAGE_BYTES } from "../../services/kernel/limits.ts";
@@ -28,24 +30,86 @@ export function* uploadOf({ hash, bytes, epoch }: ChunkUpload): Generator<PutChu
   yield { part: { $case: "commit", value: {} } };
 }
 
-/** The data of a download, each with the length of all of it. Throws CHUNK_CORRUPT when it is not as long as its header promised. */
+/**
+ * The data of a download as it comes, each piece with the length of all of it. When all have come they are known to be good: CHUNK_CORRUPT when
+ * they are not as many as the header promised, not what the name of a chunk says, or a part does not have the sums of its blocks.
+ */
 export async function* downloadOf(
   messages: AsyncIterable<GetChunkResponse>,
   range: ChunkRange,
 ): AsyncGenerator<{ readonly total: number; readonly bytes: Buffer }> {
+  const proof = isWhole(range) ? new NameProof(range.hash) : new SumsProof(range.offset ?? 0);
   let total = 0;
   let received = 0;
   for await (const { part } of messages) {
-    if (part?.$case === "header") total = lengthOf(range, part.value.size);
+    if (part?.$case === "header") {
+      total = lengthOf(range, part.value.size);
+      proof.expect(part.value.sums);
+    }
     if (part?.$case !== "data") continue;
     received += part.value.length;
     if (received > total) break;
+    proof.update(part.value);
     yield { total, bytes: part.value };
   }
   if (received !== total || total === 0) throw failure("CHUNK_CORRUPT", `${received} of ${total} bytes of chunk ${range.hash} came.`);
+  if (!proof.holds()) throw failure("CHUNK_CORRUPT", `Other bytes came than those of chunk ${range.hash}.`);
 }
 
-function lengthOf({ hash, offset = 0, length }: ChunkRange, size: number): number {
+/** What tells whether bytes are good. */
+interface Proof {
+  expect(sums: readonly number[]): void;
+  update(bytes: Buffer): void;
+  holds(): boolean;
+}
+
+class NameProof implements Proof {
+  readonly #name: string;
+  readonly #hash = createHash("sha256");
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  expect(): void {}
+
+  update(bytes: Buffer): void {
+    this.#hash.update(bytes);
+  }
+
+  holds(): boolean {
+    return this.#hash.digest("hex") === this.#name;
+  }
+}
+
+class SumsProof implements Proof {
+  readonly #found: BlockSums;
+  #expected: readonly number[] = [];
+
+  constructor(offset: number) {
+    this.#found = new BlockSums(offset);
+  }
+
+  expect(sums: readonly number[]): void {
+    this.#expected = sums;
+  }
+
+  update(bytes: Buffer): void {
+    this.#found.update(bytes);
+  }
+
+  holds(): boolean {
+    const found = this.#found.end();
+    return found.length === this.#expected.length && found.every((sum, index) => sum === this.#expected[index]);
+  }
+}
+
+/** As the disk has it: without a length it is whole, unless it begins later. */
+function isWhole({ offset = 0, length = 0 }: ChunkRange): boolean {
+  return offset === 0 && length === 0;
+}
+
+function lengthOf({ hash, offset = 0, length = 0 }: ChunkRange, size: number): number {
   if (size > CHUNK_BYTES_MAX) throw failure("CHUNK_CORRUPT", `Chunk ${hash} is said to have ${size} bytes.`);
-  return length ?? size - offset;
+  return length === 0 ? size - offset : length;
 }

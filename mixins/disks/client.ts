@@ -1,23 +1,33 @@
 /** One disk as its callers see it: promises that always end, and failures of the one table. */
-import { createHash } from "node:crypto";
 import { type ClientOptions, credentials, Metadata, type MethodDefinition } from "@grpc/grpc-js";
 import { service as health } from "grpc-health-check";
-import { DiskConnection } from "../../proto/disk.ts";
-import type { DiskServiceClient, StatChunkResponse } from "../../proto/gen/tritontube/disk/v1/disk.ts";
+import type { DiskAccess } from "../../config/disks.ts";
+import { DISK_METADATA, DiskConnection } from "../../proto/disk.ts";
+import type {
+  DiskServiceClient,
+  GetDiskResponse,
+  Scrub,
+  ScrubDiskResponse,
+  StatChunkResponse,
+} from "../../proto/gen/tritontube/disk/v1/disk.ts";
+import { DIGEST_BYTES } from "../../services/kernel/digests.ts";
 import { failure } from "../../services/kernel/errors.ts";
 import { CHUNK_BYTES_MAX, MESSAGE_BYTES } from "../../services/kernel/limits.ts";
 import { ask, type CallLimits, listen } from "./calls.ts";
 import { type ChunkRange, type ChunkUpload, downloadOf, uploadOf } from "./chunks.ts";
+import type { Disk } from "./port.ts";
 
 /** 8 MiB at 140 KB/s: where it is slower than that, another disk is faster. An fsync on a busy disk may take seconds in which nothing moves. */
 const BULK = { deadlineMs: 60_000, firstMs: 5000, idleMs: 15_000 };
+/** A walk over the folders of a disk: minutes for millions of chunks on a spinning one. It tells of each 256th part. */
+const WALK = { deadlineMs: 600_000, firstMs: 15_000, idleMs: 15_000 };
 const CONTROL = { deadlineMs: 5000, firstMs: 5000, idleMs: 5000 };
 
 const SHARED: ClientOptions = {
   // Its own connections: the two channels of a disk must not wait for each other.
   "grpc.use_local_subchannel_pool": 1,
-  // A hung peer is found in 5 s, also between calls.
-  "grpc.keepalive_time_ms": 3000,
+  // A hung peer is found in 3 s, also between calls.
+  "grpc.keepalive_time_ms": 1000,
   "grpc.keepalive_timeout_ms": 2000,
   "grpc.keepalive_permit_without_calls": 1,
   // A disk that came back is used again after a second at most.
@@ -48,23 +58,114 @@ export interface DiskFacts {
   readonly chunks: number;
   /** The highest epoch of the ring that it has seen. */
   readonly epoch: number;
+  /** Why it takes no more chunks for now; null when it does. */
+  readonly readOnly: string | null;
+  /** What its chunks take, as far as they are counted since its start. */
+  readonly usedBytes: number;
+  /** Deleted chunks that can still be brought back. */
+  readonly trash: BinFacts;
+  /** Files that were not what their names said. */
+  readonly quarantine: BinFacts;
+  /** Chunks that were bad: since its first start, and since this one. */
+  readonly faults: number;
+  readonly faultsSinceStart: number;
+  readonly scrub: ScrubFacts;
+}
+
+export interface ScrubFacts {
+  /** Every chunk was verified then or later: milliseconds since 1970. Null while that is not so. */
+  readonly oldestVerifiedAt: number | null;
+  /** Of the pass that is under way, or of the last one. */
+  readonly checkedChunks: number;
+  readonly checkedBytes: number;
+  /** How much of the pass is done, 0 to 1. */
+  readonly progress: number;
+  readonly running: boolean;
+  readonly paused: boolean;
+  /** What it reads at most. */
+  readonly bytesPerSecond: number;
+}
+
+interface BinFacts {
+  readonly files: number;
+  readonly bytes: number;
+}
+
+export interface StoredChunk {
+  /** Bytes. */
+  readonly size: number;
+  /** Names this file of the chunk: for `deleteChunk`. */
+  readonly version: string;
+}
+
+export interface ListedChunk extends StoredChunk {
+  readonly hash: string;
+  /** Since it was stored, or stored again. */
+  readonly ageSeconds: number;
+}
+
+export interface ChunkPage {
+  /** The partition of a chunk is the first `bits` bits of its name, 0 to 16. */
+  readonly bits: number;
+  readonly partition: number;
+  /** The name of a chunk; default: from the first one on. */
+  readonly after?: string | undefined;
+  readonly limit: number;
+  /** As in ChunkLook. */
+  readonly epoch?: number | undefined;
+}
+
+export interface ChunkLook {
+  readonly hash: string;
+  /** Of the ring by which copies are deleted on the answer's word: the disk has seen it when it answers. DISK_STALE_EPOCH when it has seen a newer one. */
+  readonly epoch?: number | undefined;
+}
+
+const NOTHING: BinFacts = { files: 0, bytes: 0 };
+
+export interface ScrubCommand {
+  readonly now?: boolean;
+  readonly paused?: boolean | undefined;
+}
+
+interface Connections {
+  readonly bulk: DiskServiceClient;
+  readonly control: DiskServiceClient;
+}
+
+interface DiskPlace extends DiskAccess {
+  /** host:port. */
+  readonly address: string;
+  /** The UUID of the disk that calls mean; default: whichever answers. */
+  readonly meant?: string;
+  /** Default: connections of its own. */
+  readonly over?: Connections;
 }
 
 /**
- * Every method may fail with DISK_UNAVAILABLE or DISK_UNAUTHENTICATED, and with what it names itself. An aborted signal ends the call with
+ * Every method may fail with DISK_UNAVAILABLE, DISK_UNAUTHENTICATED or DISK_MISTAKEN, and with what it names itself. An aborted signal ends the call with
  * the signal's reason.
  */
-export class DiskClient {
+export class DiskClient implements Disk {
   readonly address: string;
+  readonly #secret: string;
   readonly #bulk: DiskServiceClient;
   readonly #control: DiskServiceClient;
   readonly #metadata = new Metadata();
 
-  constructor({ address, secret }: { readonly address: string; readonly secret: string }) {
+  constructor({ address, secret, tls, meant, over }: DiskPlace) {
+    const shown = tls ? credentials.createSsl(tls.ca, tls.key, tls.cert) : credentials.createInsecure();
     this.address = address;
-    this.#bulk = new DiskConnection(address, credentials.createInsecure(), BULK_CHANNEL);
-    this.#control = new DiskConnection(address, credentials.createInsecure(), SHARED);
+    this.#secret = secret;
+    this.#bulk = over?.bulk ?? new DiskConnection(address, shown, BULK_CHANNEL);
+    this.#control = over?.control ?? new DiskConnection(address, shown, SHARED);
     this.#metadata.set("authorization", `Bearer ${secret}`);
+    if (meant !== undefined) this.#metadata.set(DISK_METADATA, meant);
+  }
+
+  /** The same connections, for calls that mean this disk: each of them fails with DISK_MISTAKEN when another one answers. */
+  meaning(id: string): DiskClient {
+    return new DiskClient({ address: this.address, secret: this.#secret, meant: id, over: { bulk: this.#bulk, control: this.#control } });
   }
 
   /**
@@ -82,11 +183,10 @@ export class DiskClient {
   }
 
   /**
-   * Reads a chunk or a part of one. What is read whole is what its name says; a part is not verified.
+   * Reads a chunk or a part of one. What is read whole is what its name says, and a part has the sums that the disk knows of its blocks.
    * CHUNK_NOT_FOUND, CHUNK_CORRUPT, RANGE_NOT_SATISFIABLE, TOO_BUSY.
    */
   async getChunk(range: ChunkRange, signal?: AbortSignal): Promise<Buffer> {
-    const hash = isWhole(range) ? createHash("sha256") : undefined;
     let whole: Buffer | undefined;
     let received = 0;
     const request = { sha256: Buffer.from(range.hash, "hex"), offset: range.offset ?? 0, length: range.length ?? 0 };
@@ -94,35 +194,71 @@ export class DiskClient {
     for await (const { total, bytes } of downloadOf(messages, range)) {
       whole ??= Buffer.allocUnsafeSlow(total);
       received += bytes.copy(whole, received);
-      hash?.update(bytes);
     }
-    if (!whole || (hash && hash.digest("hex") !== range.hash)) {
-      throw failure("CHUNK_CORRUPT", `Disk ${this.address} sent other bytes than those of chunk ${range.hash}.`);
-    }
-    return whole;
+    return whole!;
   }
 
-  /** The length of a chunk, bytes; undefined when the disk does not hold it. */
-  async statChunk({ hash }: { readonly hash: string }, signal?: AbortSignal): Promise<number | undefined> {
-    const { found, size } = await ask<StatChunkResponse>(this.#limits(CONTROL, signal), (options, callback) =>
-      this.#control.statChunk({ sha256: Buffer.from(hash, "hex") }, this.#metadata, options, callback),
+  /** Undefined when the disk does not hold the chunk. */
+  async statChunk({ hash, epoch }: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined> {
+    const { found, size, version } = await ask<StatChunkResponse>(this.#limits(CONTROL, signal), (options, callback) =>
+      this.#control.statChunk({ sha256: Buffer.from(hash, "hex"), epoch }, this.#metadata, options, callback),
     );
-    return found ? size : undefined;
+    return found ? { size, version } : undefined;
   }
 
-  /** Moves a chunk to the trash of the disk. Deleting what is not there succeeds. DISK_STALE_EPOCH. */
+  /** Moves the file of that version to the trash of the disk. Deleting what is not there succeeds. DISK_STALE_EPOCH, CHUNK_CHANGED. */
   async deleteChunk(
-    { hash, epoch }: { readonly hash: string; readonly epoch: number },
+    { hash, epoch, version }: { readonly hash: string; readonly epoch: number; readonly version: string },
     signal?: AbortSignal,
   ): Promise<{ existed: boolean }> {
     return await ask(this.#limits(CONTROL, signal), (options, callback) =>
-      this.#control.deleteChunk({ sha256: Buffer.from(hash, "hex"), epoch }, this.#metadata, options, callback),
+      this.#control.deleteChunk({ sha256: Buffer.from(hash, "hex"), epoch, version }, this.#metadata, options, callback),
     );
   }
 
-  /** Who the disk is, and how full. */
+  /** At most `limit` (1 to 10 000) chunks of a partition that stand behind `after`, in the order of their names. */
+  async listChunks({ bits, partition, after, limit, epoch }: ChunkPage, signal?: AbortSignal): Promise<ListedChunk[]> {
+    const request = { bits, partition, limit, epoch, after: Buffer.from(after ?? "", "hex") };
+    const messages = listen(this.#limits(BULK, signal), (options) => this.#bulk.listChunks(request, this.#metadata, options));
+    const listed: ListedChunk[] = [];
+    for await (const { chunks } of messages) {
+      listed.push(...chunks.map(({ sha256, ...file }) => ({ hash: Buffer.from(sha256).toString("hex"), ...file })));
+    }
+    return listed;
+  }
+
+  /** Digests of all partitions (services/kernel/digests.ts), of what lies on the medium now. */
+  async getDigests({ bits }: { readonly bits: number }, signal?: AbortSignal): Promise<Buffer> {
+    const messages = listen(this.#limits(WALK, signal), (options) => this.#bulk.getDigests({ bits }, this.#metadata, options));
+    const pieces: Buffer[] = [];
+    for await (const { digests } of messages) pieces.push(Buffer.from(digests));
+    const whole = Buffer.concat(pieces);
+    if (whole.length !== DIGEST_BYTES << bits)
+      throw failure("DISK_UNAVAILABLE", `Disk ${this.address} sent ${whole.length} bytes of digests.`);
+    return whole;
+  }
+
+  /** Who the disk is, how full, and how well. */
   async getDisk(signal?: AbortSignal): Promise<DiskFacts> {
-    return await ask(this.#limits(CONTROL, signal), (options, callback) => this.#control.getDisk({}, this.#metadata, options, callback));
+    const { readOnly, trash, quarantine, scrub, ...facts } = await ask<GetDiskResponse>(
+      this.#limits(CONTROL, signal),
+      (options, callback) => this.#control.getDisk({}, this.#metadata, options, callback),
+    );
+    return {
+      ...facts,
+      readOnly: readOnly || null,
+      trash: trash ?? NOTHING,
+      quarantine: quarantine ?? NOTHING,
+      scrub: scrubFacts(scrub),
+    };
+  }
+
+  /** Begins a pass of the scrub unless one is under way (`now`), pauses it or lets it go on (`paused`). Answers how it is then. */
+  async scrubDisk({ now = false, paused }: ScrubCommand, signal?: AbortSignal): Promise<ScrubFacts> {
+    const { scrub } = await ask<ScrubDiskResponse>(this.#limits(CONTROL, signal), (options, callback) =>
+      this.#control.scrubDisk({ now, paused }, this.#metadata, options, callback),
+    );
+    return scrubFacts(scrub);
   }
 
   /** Whether the disk says that it serves. Takes no secret. */
@@ -145,6 +281,7 @@ export class DiskClient {
   }
 }
 
-function isWhole(range: ChunkRange): boolean {
-  return range.offset === undefined && range.length === undefined;
+function scrubFacts(scrub: Scrub | undefined): ScrubFacts {
+  if (!scrub) throw failure("DISK_UNAVAILABLE", "The disk says nothing of its scrub.");
+  return { ...scrub, oldestVerifiedAt: scrub.oldestVerifiedAt * 1000 || null };
 }

@@ -1,13 +1,19 @@
 /** The catalogue of blobs. A blob exists from the moment its row is committed, and never changes. */
 import { LRUCache } from "lru-cache";
 import type { ServiceSchema } from "moleculer";
-import { announceJobs, databaseMixin, type WithDatabase } from "../../mixins/database/database.mixin.ts";
-import { transaction, type Tx } from "../../mixins/database/sql.ts";
+import { loadConfig } from "../../config/index.ts";
+import { databaseMixin, type WithDatabase } from "../../mixins/database/database.mixin.ts";
+import { lockRing } from "../../mixins/database/ring-lock.ts";
+import { transaction } from "../../mixins/database/sql.ts";
 import { failure } from "../kernel/errors.ts";
 import { implement } from "../kernel/rpc.ts";
 import { blobs, type BlobManifest } from "./contract.ts";
 import { blobName } from "./domain/manifest.ts";
-import { assertCurrent, enqueueRepairs, findBlob, insertBlob } from "./store/blobs.ts";
+import { assertCurrent, concatBlobs, findBlob, insertBlob } from "./store/blobs.ts";
+import { assertLeased, chunksIn, digestsOf, knownChunks, leaseChunks } from "./store/chunks.ts";
+import { backlog, disksDue, forgetCopies, noteMissing, postponeCopies, takeDue } from "./store/copies.ts";
+import { collect, forgetChunks, leavingChunks, leavingOf } from "./store/garbage.ts";
+import { usage } from "./store/usage.ts";
 
 /** Manifests in memory: those of 100,000 segments, or of 80 of the largest sources. */
 const CACHE_BYTES = 16 * 1024 * 1024;
@@ -16,8 +22,7 @@ const ENTRY_BYTES = 128;
 
 interface BlobsService extends WithDatabase {
   manifests: LRUCache<string, BlobManifest>;
-  /** Commits `work`, then wakes the workers for the repairs that it ordered. */
-  repairing(work: (tx: Tx) => ReturnType<typeof enqueueRepairs>): Promise<void>;
+  graceSeconds: number;
 }
 
 const service: ServiceSchema<object, object, object, BlobsService> = {
@@ -25,14 +30,23 @@ const service: ServiceSchema<object, object, object, BlobsService> = {
   mixins: [databaseMixin],
 
   actions: implement<BlobsService>()(blobs, {
-    async commit({ epoch, size, chunks, missing }) {
+    async lease({ chunks }) {
+      return { leasedAt: await leaseChunks(this.db, chunks) };
+    },
+    async commit({ epoch, size, chunks, leasedAt, missing }) {
       const blob = blobName(size, chunks);
-      await this.repairing(async (tx) => {
+      await transaction(this.db, async (tx) => {
+        await lockRing(tx, "shared");
         await assertCurrent(tx, epoch);
+        await assertLeased(tx, leasedAt, this.graceSeconds);
         await insertBlob(tx, { blob, size, chunks });
-        return await enqueueRepairs(tx, missing);
+        await noteMissing(tx, missing);
       });
       return { blob };
+    },
+    async concat({ parts }) {
+      const { blob, size } = await concatBlobs(this.db, parts);
+      return { blob, size };
     },
     async get({ blob }) {
       const manifest = this.manifests.get(blob) ?? (await findBlob(this.db, blob));
@@ -40,19 +54,60 @@ const service: ServiceSchema<object, object, object, BlobsService> = {
       this.manifests.set(blob, manifest);
       return manifest;
     },
-    async reportMissing(copy) {
-      await this.repairing(async (tx) => await enqueueRepairs(tx, [copy]));
+    async reportMissing({ copies }) {
+      await noteMissing(this.db, copies);
       return null;
+    },
+
+    async chunksIn(page) {
+      return await chunksIn(this.db, page);
+    },
+    async digests(range) {
+      return await digestsOf(this.db, range);
+    },
+    async known({ chunks }) {
+      return await knownChunks(this.db, chunks);
+    },
+
+    async disksDue() {
+      return await disksDue(this.db);
+    },
+    async dueRepairs({ disk, limit }) {
+      return await takeDue(this.db, disk, limit);
+    },
+    async repaired({ disk, chunks }) {
+      await forgetCopies(this.db, disk, chunks);
+      return null;
+    },
+    async repairFailed({ disk, chunks }) {
+      await postponeCopies(this.db, disk, chunks);
+      return null;
+    },
+    async backlog() {
+      return await backlog(this.db);
+    },
+
+    async collect() {
+      return await collect(this.db, this.graceSeconds);
+    },
+    async leaving({ after, limit }) {
+      return await leavingChunks(this.db, after ?? "", limit);
+    },
+    async areLeaving({ chunks }) {
+      return await leavingOf(this.db, chunks);
+    },
+    async left({ chunks }) {
+      await forgetChunks(this.db, chunks);
+      return null;
+    },
+
+    async usage() {
+      return await usage(this.db);
     },
   }),
 
-  methods: {
-    async repairing(this: BlobsService, work: (tx: Tx) => ReturnType<typeof enqueueRepairs>) {
-      await announceJobs(this.broker, await transaction(this.db, work));
-    },
-  },
-
   created() {
+    this.graceSeconds = loadConfig().COLLECT_GRACE_SECONDS;
     this.manifests = new LRUCache({ maxSize: CACHE_BYTES, sizeCalculation: ({ chunks }) => chunks.length + ENTRY_BYTES });
   },
 };

@@ -1,15 +1,19 @@
 /** The gRPC server of a disk: DiskService for who has the secret, health for everybody. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Logger } from "pino";
+import type { Certificates, DiskAccess } from "../../config/disks.ts";
 import { diskService } from "../../proto/disk.ts";
 import type { DiskServiceServer } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import { errorType } from "../kernel/errors.ts";
 import { MESSAGE_BYTES } from "../kernel/limits.ts";
+import type { Scrubber } from "./files/scrub.ts";
 import type { ChunkStore } from "./files/store.ts";
-import { requireSecret } from "./grpc/authentication.ts";
+import { refuseMistaken, requireSecret } from "./grpc/authentication.ts";
 import { Calls } from "./grpc/calls.ts";
 import { sendFramesAsTheyAre } from "./grpc/frames.ts";
+import { addReflection } from "./grpc/reflection.ts";
 import { asFailure } from "./grpc/status.ts";
 import { widenWindows, windowsAreWide } from "./grpc/windows.ts";
 import { DiskHandlers } from "./handlers.ts";
@@ -28,6 +32,10 @@ const OPTIONS = {
 } as const;
 
 const HEALTH_NAMES = ["", "tritontube.disk.v1.DiskService"];
+/** Serves while the disk takes chunks: a full disk, or one whose medium takes no writes, still serves reads. */
+const WRITES_NAME = "tritontube.disk.v1.DiskService.PutChunk";
+/** How often it is asked whether chunks are taken, and a medium that took no writes whether it does again. */
+const WRITES_MS = 2000;
 
 export interface DiskServer {
   /** host:port. */
@@ -36,28 +44,41 @@ export interface DiskServer {
   stop(): Promise<void>;
 }
 
+interface DiskParts {
+  readonly store: ChunkStore;
+  readonly scrubber: Scrubber;
+}
+
 interface DiskServerSettings {
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  readonly secret: string;
+  readonly access: DiskAccess;
   readonly zone: string;
 }
 
-export async function startDiskServer(store: ChunkStore, settings: DiskServerSettings, logger: Logger): Promise<DiskServer> {
-  const server = new Server({ ...OPTIONS, interceptors: [sendFramesAsTheyAre, requireSecret(settings.secret)] });
+export async function startDiskServer({ store, scrubber }: DiskParts, settings: DiskServerSettings, logger: Logger): Promise<DiskServer> {
+  const server = new Server({
+    ...OPTIONS,
+    interceptors: [sendFramesAsTheyAre, requireSecret(settings.access.secret), refuseMistaken(store.id)],
+  });
   const health = new HealthImplementation();
   const tell = (status: "SERVING" | "NOT_SERVING") => HEALTH_NAMES.forEach((name) => health.setStatus(name, status));
-  server.addService(diskService, implementation(new DiskHandlers(store, settings.zone, logger), logger));
+  server.addService(diskService, implementation(new DiskHandlers({ store, scrubber }, settings.zone, logger), logger));
   health.addToServer(server);
+  addReflection(server);
   tell("SERVING");
+  const watching = new AbortController();
+  void tellOfWrites(store, (status) => health.setStatus(WRITES_NAME, status), watching.signal);
   widenWindows(server);
   const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
-  const port = await listen(server, `${host}:${settings.port}`);
-  if (!(await windowsAreWide(port, host))) logger.warn("this grpc-js keeps its small windows: uploads from afar are slow");
+  const { tls } = settings.access;
+  const port = await listen(server, `${host}:${settings.port}`, tls);
+  if (!(await windowsAreWide(port, host, tls))) logger.warn("this grpc-js keeps its small windows: uploads from afar are slow");
   return {
     address: `${host}:${port}`,
     async stop() {
+      watching.abort();
       tell("NOT_SERVING");
       await shutDown(server);
     },
@@ -71,7 +92,10 @@ function implementation(handlers: DiskHandlers, logger: Logger): DiskServiceServ
     getChunk: calls.download((request, send) => handlers.getChunk(request, send)),
     statChunk: calls.unary((request) => handlers.statChunk(request)),
     deleteChunk: calls.unary((request) => handlers.deleteChunk(request)),
+    listChunks: calls.download((request, send) => handlers.listChunks(request, send)),
+    getDigests: calls.download((request, send) => handlers.getDigests(request, send)),
     getDisk: calls.unary(() => handlers.getDisk()),
+    scrubDisk: calls.unary((request) => handlers.scrubDisk(request)),
   };
 }
 
@@ -84,10 +108,22 @@ function report(logger: Logger, method: string, error: unknown): void {
   else logger.debug({ method, type, detail: told.message }, "a call was refused");
 }
 
-async function listen(server: Server, address: string): Promise<number> {
-  return await new Promise((resolve, reject) =>
-    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => (error ? reject(error) : resolve(port))),
-  );
+async function tellOfWrites(store: ChunkStore, tell: (status: "SERVING" | "NOT_SERVING") => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    const takesThem = async (): Promise<boolean> => (await store.tryAgain()) && (await store.usage()).readOnly === "";
+    tell((await takesThem().catch(() => false)) ? "SERVING" : "NOT_SERVING");
+    // Ends early, with a rejection, when the signal is aborted.
+    await sleep(WRITES_MS, undefined, { signal, ref: false }).catch(() => undefined);
+  }
+  tell("NOT_SERVING");
+}
+
+/** With certificates, a caller who shows none, or one that another has signed, has no connection. */
+async function listen(server: Server, address: string, tls: Certificates | undefined): Promise<number> {
+  const shown = tls
+    ? ServerCredentials.createSsl(tls.ca, [{ private_key: tls.key, cert_chain: tls.cert }], true)
+    : ServerCredentials.createInsecure();
+  return await new Promise((resolve, reject) => server.bindAsync(address, shown, (error, port) => (error ? reject(error) : resolve(port))));
 }
 
 async function shutDown(server: Server): Promise<void> {

@@ -5,9 +5,15 @@ import type {
   DeleteChunkResponse,
   GetChunkRequest,
   GetChunkResponse,
+  GetDigestsRequest,
+  GetDigestsResponse,
   GetDiskResponse,
+  ListChunksRequest,
+  ListChunksResponse,
   PutChunkRequest,
   PutChunkResponse,
+  ScrubDiskRequest,
+  ScrubDiskResponse,
   StatChunkRequest,
   StatChunkResponse,
 } from "../../proto/gen/tritontube/disk/v1/disk.ts";
@@ -15,21 +21,25 @@ import { errorType, failure } from "../kernel/errors.ts";
 import { hashOf, rangeOf } from "./domain/chunk.ts";
 import { advance, opening, type PutState } from "./domain/put.ts";
 import type { Incoming } from "./files/incoming.ts";
+import type { Scrubber } from "./files/scrub.ts";
 import type { ChunkStore } from "./files/store.ts";
 import type { StoredChunk } from "./files/stored.ts";
-import { sendBytes } from "./grpc/download.ts";
+import { sumsIn } from "./files/sums.ts";
+import { sendPart, sendWhole } from "./grpc/download.ts";
 import { Frames } from "./grpc/frames.ts";
 
-type Send = (message: GetChunkResponse) => Promise<void>;
+type Send<R> = (message: R) => Promise<void>;
 
 export class DiskHandlers {
   readonly #store: ChunkStore;
+  readonly #scrubber: Scrubber;
   readonly #zone: string;
   readonly #logger: Logger;
   readonly #frames = new Frames();
 
-  constructor(store: ChunkStore, zone: string, logger: Logger) {
+  constructor({ store, scrubber }: { readonly store: ChunkStore; readonly scrubber: Scrubber }, zone: string, logger: Logger) {
     this.#store = store;
+    this.#scrubber = scrubber;
     this.#zone = zone;
     this.#logger = logger;
   }
@@ -48,17 +58,23 @@ export class DiskHandlers {
         }
       }
       throw failure("UPLOAD_ABORTED", `The upload was ${state.name} when it ended; nothing is stored without a commit.`);
+    } catch (error) {
+      this.#store.failed(error);
+      throw error;
     } finally {
       if (incoming) await this.#store.end(incoming);
     }
   }
 
-  async getChunk(request: GetChunkRequest, send: Send): Promise<void> {
+  async getChunk(request: GetChunkRequest, send: Send<GetChunkResponse>): Promise<void> {
     const chunk = await this.#store.read(hashOf(request.sha256));
     try {
       const range = rangeOf(request, chunk.size);
-      await send({ part: { $case: "header", value: { size: chunk.size } } });
-      await sendBytes(chunk, range, send, this.#frames);
+      const whole = request.offset === 0 && request.length === 0;
+      const sums = whole ? [] : await sumsIn(chunk, await this.#store.sums.of(chunk), range);
+      await send({ part: { $case: "header", value: { size: chunk.size, sums } } });
+      if (whole) await sendWhole(chunk, send, this.#frames);
+      else await sendPart(chunk, { ...range, sums }, { send, frames: this.#frames });
     } catch (error) {
       if (errorType(error) === "CHUNK_CORRUPT") await this.#quarantine(chunk);
       throw error;
@@ -68,16 +84,35 @@ export class DiskHandlers {
   }
 
   async statChunk(request: StatChunkRequest): Promise<StatChunkResponse> {
-    const size = await this.#store.stat(hashOf(request.sha256));
-    return { found: size !== undefined, size: size ?? 0 };
+    await this.#store.see(request.epoch);
+    const file = await this.#store.stat(hashOf(request.sha256));
+    return { found: file !== undefined, size: file?.size ?? 0, version: file?.version ?? "" };
   }
 
   async deleteChunk(request: DeleteChunkRequest): Promise<DeleteChunkResponse> {
-    return { existed: await this.#store.remove(hashOf(request.sha256), request.epoch) };
+    if (request.version === "") throw failure("INVALID_REQUEST", "A delete names the version of the file that is to go: see StatChunk.");
+    return { existed: await this.#store.remove(hashOf(request.sha256), request) };
+  }
+
+  async listChunks(request: ListChunksRequest, send: Send<ListChunksResponse>): Promise<void> {
+    await this.#store.see(request.epoch);
+    const after = request.after.length === 0 ? "" : hashOf(request.after);
+    for await (const batch of this.#store.list({ ...request, after })) {
+      await send({ chunks: batch.map(({ hash, ...file }) => ({ sha256: Buffer.from(hash, "hex"), ...file })) });
+    }
+  }
+
+  async getDigests(request: GetDigestsRequest, send: Send<GetDigestsResponse>): Promise<void> {
+    for await (const digests of this.#store.digests(request.bits)) await send({ digests });
   }
 
   async getDisk(): Promise<GetDiskResponse> {
-    return { id: this.#store.id, zone: this.#zone, ...(await this.#store.usage()) };
+    return { id: this.#store.id, zone: this.#zone, ...(await this.#store.usage()), scrub: this.#scrubber.figures };
+  }
+
+  async scrubDisk(request: ScrubDiskRequest): Promise<ScrubDiskResponse> {
+    await this.#scrubber.steer(request);
+    return { scrub: this.#scrubber.figures };
   }
 
   async #quarantine(chunk: StoredChunk): Promise<void> {

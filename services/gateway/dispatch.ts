@@ -1,36 +1,88 @@
-/** From the table of routes to moleculer-web: HEAD, OPTIONS, 405 and the refusal of what is not known follow from it. */
+/** From the table of routes to moleculer-web: HEAD, OPTIONS, 405, rights and the refusal of what is not known follow from it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { z } from "zod";
-import { failure, type FieldError } from "../kernel/errors.ts";
+import { errorType, failure, type ErrorType, type FieldError } from "../kernel/errors.ts";
+import { hasRole, type Principal, type Role } from "../kernel/principal.ts";
 import type { Caller } from "../kernel/rpc.ts";
+import type { Identity } from "../users/contract.ts";
+import { accepts } from "./domain/accept.ts";
+import type { Client } from "./http/client.ts";
+import { readJson } from "./http/json.ts";
 import { send, targetOf, type Reply } from "./http/reply.ts";
+import { timedIn } from "./http/timings.ts";
 
-export type Method = "GET" | "POST" | "DELETE";
+/** HEAD and OPTIONS follow from the others; a route has one of its own where they mean something else. */
+export type Method = "GET" | "HEAD" | "OPTIONS" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** A request whose parameters were checked. */
-export interface Request<P, Q> {
+/** A request whose parameters and rights were checked. */
+export interface Request<P = unknown, Q = unknown, B = unknown> {
   readonly params: P;
   readonly query: Q;
+  /** What the route's body schema made of it; undefined where the route has none, or reads it by itself. */
+  readonly body: B;
+  /** Who asks: handed on to each action that looks at whose a thing is. */
+  readonly as: Principal;
+  /** The user behind `as`, if there is one. */
+  readonly identity: Identity | undefined;
+  readonly client: Client;
   /** Calls made through it carry the request's id. */
   readonly caller: Caller;
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
 }
 
-export interface Route<S, P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType> {
+/** What a route takes besides its address. */
+export interface RequestBody<B extends z.ZodType = z.ZodType> {
+  /** JSON of this shape, read and checked before the handler runs. */
+  readonly json?: B;
+  /** Types of content that the handler reads by itself, as a stream. */
+  readonly streams?: readonly string[];
+  /** A form's fields, where one of the streams is multipart/form-data. */
+  readonly form?: z.ZodType;
+}
+
+/** One good answer of a route. */
+export interface RouteAnswer {
+  readonly description: string;
+  /** The whole document, `data` and all; without it and without `media` there is no body. */
+  readonly json?: z.ZodType;
+  readonly media?: string | readonly string[];
+  /** Headers that mean something here, with what they say. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** How often one may ask: the classes are in http/limits.ts. */
+export type LimitClass = "read" | "write" | "upload" | "part" | "media" | "signIn" | "none";
+
+export interface Route<S, P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
+  /** The operation's name in the API's documentation and in clients made from it. */
+  readonly id: string;
   readonly method: Method;
   readonly path: string;
   /** One sentence for the API's documentation. */
   readonly summary: string;
+  /** The chapter that it stands in. */
+  readonly tag: string;
+  /** The least role that may ask. Whose thing it is, the action decides. */
+  readonly needs: Role;
+  readonly limit: LimitClass;
   /** What the segments of the path may be: the same for each method of a path. Anything else is no address at all. */
   readonly params: P;
   readonly query: Q;
-  handler(state: S, request: Request<z.output<P>, z.output<Q>>): Promise<Reply>;
+  /** Headers that the handler reads, with what they say. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: RequestBody<B>;
+  readonly answers: Readonly<Record<number, RouteAnswer>>;
+  /** What it may fail with, besides what every route may. */
+  readonly errors: readonly ErrorType[];
+  /** What the audit keeps of a request, besides who, what and when; routes without it leave no trace there. Never a secret. */
+  audit?(request: Request<z.output<P>, z.output<Q>, z.output<B>>): Readonly<Record<string, unknown>>;
+  handler(state: S, request: Request<z.output<P>, z.output<Q>, z.output<B>>): Promise<Reply>;
 }
 
 /** Ties the types of the schemas to the handler's. */
 export function routesOf<S>() {
-  return <P extends z.ZodType, Q extends z.ZodType>(route: Route<S, P, Q>): Route<S> => route;
+  return <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType = z.ZodUndefined>(route: Route<S, P, Q, B>): Route<S> => route;
 }
 
 /** What moleculer-web adds to a request. */
@@ -39,37 +91,91 @@ export interface WebRequest extends IncomingMessage {
   $params: { readonly params?: Readonly<Record<string, string>> };
 }
 
+export interface Admitted {
+  readonly as: Principal;
+  readonly identity: Identity | undefined;
+  readonly client: Client;
+}
+
+/** What the gateway does with a request before, after and instead of its handler. */
+export interface Doorkeeper<S> {
+  readonly state: S;
+  /** Finds out who asks, and whether they ask too often. UNAUTHENTICATED, SIGNATURE_INVALID, RATE_LIMITED. */
+  admit(request: { req: WebRequest; res: ServerResponse; route: Route<S>; params: unknown; signature: unknown }): Promise<Admitted>;
+  /** Keeps what was done, or tried. Never fails. */
+  audit(route: Route<S>, request: Request, outcome: string): Promise<void>;
+  refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void;
+}
+
 type Alias = (req: WebRequest, res: ServerResponse) => void;
-type Refuse = (req: IncomingMessage, res: ServerResponse, error: unknown) => void;
 
 /** One alias a path, for every method. */
-export function aliasesOf<S>(table: readonly Route<S>[], state: S, refuse: Refuse): Record<string, Alias> {
+export function aliasesOf<S>(table: readonly Route<S>[], keeper: Doorkeeper<S>): Record<string, Alias> {
   const paths = Map.groupBy(table, ({ path }) => path);
   return Object.fromEntries(
     [...paths].map(([path, routes]) => [
       `* ${path}`,
       (req, res) => {
-        answer(routes, state, req, res).catch((error: unknown) => refuse(req, res, error));
+        answer(routes, keeper, req, res).catch((error: unknown) => keeper.refuse(req, res, error));
       },
     ]),
   );
 }
 
-async function answer<S>(routes: readonly Route<S>[], state: S, req: WebRequest, res: ServerResponse): Promise<void> {
+async function answer<S>(routes: readonly Route<S>[], keeper: Doorkeeper<S>, req: WebRequest, res: ServerResponse): Promise<void> {
   const params = pathParams(routes, req);
-  const method = req.method === "HEAD" ? "GET" : req.method;
-  const route = routes.find((each) => each.method === method);
+  const of = (method: string | undefined) => routes.find((each) => each.method === method);
+  const route = of(req.method) ?? (req.method === "HEAD" ? of("GET") : undefined);
   if (!route) {
     await send(req, res, optionsOf(routes, req, res));
     return;
   }
-  const query = checked(route.query, queryOf(targetOf(req)));
-  await send(req, res, await route.handler(state, { params, query, caller: req.$ctx, req, res }));
+  const raw = queryOf(targetOf(req));
+  const admitted = await keeper.admit({ req, res, route, params, signature: raw["signature"] });
+  authorise(admitted.as, route.needs);
+  demandAcceptable(route, req);
+  const query = checked(route.query, raw);
+  const body = route.body?.json ? checked(route.body.json, await readJson(req, res)) : undefined;
+  await send(req, res, await handle(route, keeper, { ...admitted, params, query, body, caller: timed(req.$ctx, res), req, res }));
+}
+
+/** The same caller, which notes how long each service takes. */
+function timed(caller: Caller, res: ServerResponse): Caller {
+  return {
+    call: async (action, params, options) =>
+      await timedIn(res, action.slice(0, action.indexOf(".")), async () => await caller.call(action, params, options)),
+  };
+}
+
+async function handle<S>(route: Route<S>, keeper: Doorkeeper<S>, request: Request): Promise<Reply> {
+  if (!route.audit) return await route.handler(keeper.state, request);
+  try {
+    const reply = await route.handler(keeper.state, request);
+    await keeper.audit(route, request, "done");
+    return reply;
+  } catch (error) {
+    await keeper.audit(route, request, errorType(error) ?? "INTERNAL");
+    throw error;
+  }
+}
+
+/** Who asks for a kind of document that this address never answers would not know what to do with it. Players say little of what they take, so media are for all. */
+function demandAcceptable<S>({ answers }: Route<S>, req: IncomingMessage): void {
+  const { accept } = req.headers;
+  if (!Object.values(answers).some(({ json }) => json) || accepts(accept, "application/json")) return;
+  throw failure("NOT_ACCEPTABLE", "This address answers application/json.");
+}
+
+/** Who could be let in by signing in is told so; who did sign in is told that it is not enough. */
+function authorise(as: Principal, needs: Role): void {
+  if (hasRole(as, needs)) return;
+  if (as.role === "anonymous") throw failure("UNAUTHENTICATED", `Sign in as ${needs} or more to do this.`);
+  throw failure("FORBIDDEN", `This takes the role ${needs}; yours is ${as.role}.`);
 }
 
 function optionsOf<S>(routes: readonly Route<S>[], req: IncomingMessage, res: ServerResponse): Reply {
   const methods = routes.flatMap(({ method }) => (method === "GET" ? [method, "HEAD"] : [method]));
-  const allow = [...methods, "OPTIONS"].join(", ");
+  const allow = [...new Set([...methods, "OPTIONS"])].join(", ");
   if (req.method === "OPTIONS") return { status: 204, headers: { Allow: allow } };
   res.setHeader("Allow", allow);
   throw failure("METHOD_NOT_ALLOWED", `This address takes ${allow}.`);
@@ -106,11 +212,11 @@ export function checked<T extends z.ZodType>(schema: T, value: unknown): z.outpu
 function fieldErrors(error: z.ZodError | undefined): FieldError[] {
   return (error?.issues ?? []).flatMap((issue) =>
     issue.code === "unrecognized_keys"
-      ? issue.keys.map((key) => ({ path: key, message: "is not known here" }))
+      ? issue.keys.map((key) => ({ path: [...issue.path, key].join("."), message: "is not known here" }))
       : [{ path: issue.path.join("."), message: issue.message }],
   );
 }
 
 function sentence(fields: readonly FieldError[]): string {
-  return fields.map(({ path, message }) => `${path} ${message}`).join("; ");
+  return fields.map(({ path, message }) => `${path} ${message}`.trim()).join("; ");
 }

@@ -1,36 +1,26 @@
 /** The gateway: REST for everyone outside. It keeps no truth; it checks, asks the services, and hands bytes from storage to players. */
-import { readFileSync } from "node:fs";
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { join } from "node:path";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, Service, ServiceSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
 import { loadConfig } from "../../config/index.ts";
-import { ERRORS } from "../kernel/errors.ts";
+import { messageOf } from "../kernel/errors.ts";
+import { uploadProgressed } from "../uploads/contract.ts";
+import { usersChanged } from "../users/contract.ts";
 import { segmentsStored, videoChanged } from "../videos/contract.ts";
+import { assemble, certificateOf, type GatewayParts } from "./assemble.ts";
 import { aliasesOf } from "./dispatch.ts";
-import { refuseForeign } from "./domain/origin.ts";
-import { Health } from "./health.ts";
-import { loadPage } from "./http/page.ts";
-import { sendProblem } from "./http/reply.ts";
-import { openServer, type FinishedRequest, type HttpServer } from "./http/server.ts";
-import { PlaybackDirectory } from "./playback.ts";
-import { apiRoutes, pageRoutes, type GatewayState } from "./routes.ts";
-import { Uploads } from "./uploads.ts";
-import { WaitingRoom } from "./waiting.ts";
-
-const root = join(import.meta.dirname, "../..");
+import { openServer, type HttpServer } from "./http/server.ts";
+import { formerRoutes } from "./former-routes.ts";
+import { pageRoutes } from "./page-routes.ts";
+import { apiRoutes } from "./routes.ts";
 
 interface Gateway extends Service<Record<string, unknown>> {
   /** What moleculer-web listens with. */
-  server: Server;
+  server: HttpServer["server"];
   http: HttpServer;
-  state: GatewayState;
-  waiting: WaitingRoom;
+  parts: GatewayParts;
   addRoute(route: object): void;
   httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
-  receive(req: IncomingMessage, res: ServerResponse): void;
-  refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void;
-  logFinished(req: IncomingMessage, request: FinishedRequest): void;
 }
 
 const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Record<string, never>, Gateway> = {
@@ -49,7 +39,7 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
     // Aliases of other services are never taken over; the default would hold a stopping process for half a second.
     debounceTime: 1,
     onError(this: Gateway, req: IncomingMessage, res: ServerResponse, error: unknown) {
-      this.refuse(req, res, error);
+      this.parts.door.refuse(req, res, error);
     },
     /** The id that the server has given the request; and no tracking, since the server itself waits for what is being answered. */
     rootCallOptions(options: { requestID?: string; tracking?: boolean }, _req: IncomingMessage, res: ServerResponse) {
@@ -63,63 +53,44 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
 
   events: {
     [videoChanged.name](ctx: Context<{ id: string }>) {
-      this.state.playback.forget(ctx.params.id);
-      this.waiting.wake(ctx.params.id);
+      this.parts.state.playback.forget(ctx.params.id);
+      this.parts.waiting.wake(ctx.params.id);
+      this.parts.live.hub.wake(`video:${ctx.params.id}`);
     },
     [segmentsStored.name](ctx: Context<{ id: string }>) {
-      this.waiting.wake(ctx.params.id);
+      this.parts.waiting.wake(ctx.params.id);
+      this.parts.live.hub.wake(`video:${ctx.params.id}`);
+    },
+    [uploadProgressed.name](ctx: Context<{ id: string }>) {
+      this.parts.live.hub.wake(`upload:${ctx.params.id}`);
+    },
+    [usersChanged.name]() {
+      this.parts.state.identities.forget();
     },
   },
 
   methods: {
-    createServer() {
+    createServer(this: Gateway) {
+      const config = loadConfig();
       this.http = openServer({
-        uploadIdleMs: loadConfig().UPLOAD_IDLE_SECONDS * 1000,
-        handle: (req, res) => this.receive(req, res),
-        finished: (req, request) => this.logFinished(req, request),
+        certificate: certificateOf(config),
+        uploadIdleMs: config.UPLOAD_IDLE_SECONDS * 1000,
+        handle: (req, res) => {
+          if (this.parts.door.open(req, res)) void this.httpHandler(req, res);
+        },
+        finished: (req, request) => this.parts.door.tell(req, request),
       });
       this.server = this.http.server;
-    },
-
-    receive(req: IncomingMessage, res: ServerResponse) {
-      try {
-        refuseForeign(req, loadConfig().HOST);
-      } catch (error) {
-        this.refuse(req, res, error);
-        return;
-      }
-      void this.httpHandler(req, res);
-    },
-
-    refuse(req: IncomingMessage, res: ServerResponse, error: unknown) {
-      const { code, status, requestId } = sendProblem(req, res, error);
-      // A player that is ahead of the conversion is nothing to look at.
-      if (status >= 500 && code !== "VIDEO_SEGMENT_PENDING")
-        this.logger[ERRORS[code].retryable ? "warn" : "error"]({ requestId, code, err: error }, "request failed");
-    },
-
-    logFinished(req: IncomingMessage & { $alias?: { fullPath: string } }, request: FinishedRequest) {
-      this.logger.info({ ...request, route: req.$alias?.fullPath ?? "none" }, "request");
+      this.server.on("upgrade", (req, socket, head) => void this.parts.live.upgrade(req, socket, head));
     },
   },
 
   created() {
     const config = loadConfig();
-    const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
     this.settings.ip = config.HOST;
     this.settings.port = config.PORT;
-    this.waiting = new WaitingRoom();
-    this.state = {
-      playback: new PlaybackDirectory(this.waiting),
-      uploads: new Uploads({
-        bytesMax: config.UPLOAD_BYTES_MAX,
-        idleMs: config.UPLOAD_IDLE_SECONDS * 1000,
-        // Each fills a buffer for as long as its client likes; two stay free, so that what has come in can always go on to the disks.
-        atOnce: Math.max(1, Math.min(config.UPLOADS_AT_ONCE, config.WRITE_BUFFERS - 2)),
-      }),
-      health: new Health(this.broker, version),
-      page: loadPage(join(root, "web/dist")),
-    };
+    this.parts = assemble(this, config);
+    const { door, state } = this.parts;
     this.addRoute({
       path: "/",
       mappingPolicy: "restrict",
@@ -127,13 +98,22 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
       bodyParsers: false,
       logging: false,
       pathToRegexpOptions: { sensitive: true },
-      aliases: aliasesOf([...apiRoutes, ...pageRoutes(this.state.page)], this.state, (req, res, error) => this.refuse(req, res, error)),
-      onError: (req: IncomingMessage, res: ServerResponse, error: unknown) => this.refuse(req, res, error),
+      aliases: aliasesOf([...apiRoutes, ...formerRoutes, ...pageRoutes(state.page)], door),
+      onError: (req: IncomingMessage, res: ServerResponse, error: unknown) => door.refuse(req, res, error),
     });
   },
 
+  async started() {
+    this.parts.live.start();
+    this.parts.limits.start((error) =>
+      this.logger.warn({ reason: messageOf(error) }, "the shared count of requests cannot be reached; counting alone"),
+    );
+  },
+
   async stopped() {
-    this.waiting.close();
+    this.parts.waiting.close();
+    await this.parts.live.stop();
+    await this.parts.limits.stop();
     await this.http.close();
   },
 };

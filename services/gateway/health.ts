@@ -11,8 +11,8 @@ import { transcoder, type TranscoderInfo } from "../transcoder/contract.ts";
 import { videos } from "../videos/contract.ts";
 import type { Answer } from "./http/reply.ts";
 
-/** What does not answer within this is not well, and a probe does not wait longer. */
-const CHECK_MS = 2000;
+/** What does not answer within this is not well, and a probe does not wait longer. A disk that hangs is told of after two seconds, which are not the check's end. */
+const CHECK_MS = 3000;
 /** Asking every disk is work: many probes a second share one answer. */
 const FRESH_MS = 1000;
 /** Jobs that wait this long mean that there are too few transcoders, or none. */
@@ -100,8 +100,9 @@ async function brokerCheck(broker: ServiceBroker): Promise<Check> {
 }
 
 function disksCheck(disks: readonly DiskHealth[]): Check {
-  const up = disks.filter(({ state }) => state === "up").length;
-  const down = disks.filter(({ state }) => state === "down").length;
+  const serving = disks.filter(({ state }) => state === "in" || state === "draining");
+  const up = serving.filter((disk) => disk.up).length;
+  const down = serving.length - up;
   // A ring of one disk keeps one copy: that is what its operator chose.
   const needed = Math.max(1, Math.min(WRITE_QUORUM, up + down));
   const status = up < needed ? "down" : down > 0 ? "degraded" : "ok";
@@ -115,8 +116,7 @@ function transcoderCheck({ running, slots }: TranscoderInfo): Check {
 
 function queueCheck(kinds: readonly QueueDepth[]): Check {
   const total = (of: (depth: QueueDepth) => number): number => kinds.reduce((sum, depth) => sum + of(depth), 0);
-  // A repair waits as long as its disk is away, and says nothing of the workers.
-  const oldestS = Math.max(0, ...kinds.map(({ kind, oldestS: age }) => (kind === "chunk.repair" ? 0 : age)));
+  const oldestS = Math.max(0, ...kinds.map((kind) => kind.oldestS));
   const status = oldestS > QUEUE_WAIT_S_MAX ? "degraded" : "ok";
   return { status, queued: total((d) => d.queued), running: total((d) => d.running), failed: total((d) => d.failed), oldestS };
 }

@@ -3,13 +3,15 @@ import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { failure } from "../kernel/errors.ts";
 import { SEGMENT_BATCH_MAX } from "../kernel/limits.ts";
+import { maySee, type Principal } from "../kernel/principal.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { storage } from "../storage/contract.ts";
-import { videos, type Playback, type PlaybackRendition, type SegmentRow } from "../videos/contract.ts";
+import { videos, type Playback, type PlaybackRendition, type SegmentRow, type Storyboard, type VideoBlob } from "../videos/contract.ts";
 import { mpd } from "./domain/dash.ts";
-import { masterPlaylist, mediaPlaylist } from "./domain/hls.ts";
-import type { SegmentAddress, StreamAddress } from "./domain/links.ts";
+import { captionsPlaylist, masterPlaylist, mediaPlaylist } from "./domain/hls.ts";
+import type { CaptionsAddress, SegmentAddress, StreamAddress } from "./domain/links.ts";
 import { segmentCount } from "./domain/presentation.ts";
+import { storyboardVtt } from "./domain/storyboard.ts";
 import type { Content } from "./http/reply.ts";
 import type { Waiter, WaitingRoom } from "./waiting.ts";
 
@@ -20,15 +22,26 @@ const VIDEOS_MAX = 2000;
 /** Pages of at most 500 rows of about 200 bytes: 40 MB when all are full, which only very long videos do. */
 const PAGES_MAX = 400;
 
+const HLS = "application/vnd.apple.mpegurl";
+
 interface StoredBytes {
   readonly blob: string;
   readonly size: number;
 }
 type SegmentPage = Map<number, SegmentRow>;
 
+/** Who watches. What is remembered is the same for everybody; who may see it is looked at each time. */
+export interface Viewer {
+  readonly caller: Caller;
+  readonly as: Principal;
+  /** Of the address that was asked: what a manifest names is asked with it, too. */
+  readonly signature: string | undefined;
+}
+
 export class PlaybackDirectory {
   readonly #videos = new LRUCache<string, Promise<Playback>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
-  readonly #thumbnails = new LRUCache<string, Promise<StoredBytes>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
+  readonly #thumbnails = new LRUCache<string, Promise<VideoBlob>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
+  readonly #storyboards = new LRUCache<string, Promise<Storyboard>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
   /** Rows never change: the revision is part of their address. Whether the video is still there is the first cache's question. */
   readonly #pages = new LRUCache<string, Promise<SegmentPage>>({ max: PAGES_MAX });
   readonly #waiting: WaitingRoom;
@@ -41,43 +54,71 @@ export class PlaybackDirectory {
   forget(id: string): void {
     this.#videos.delete(id);
     this.#thumbnails.delete(id);
+    this.#storyboards.delete(id);
   }
 
-  async dash(caller: Caller, id: string): Promise<Content> {
-    return manifest("application/dash+xml", mpd(await this.#playback(caller, id)));
+  async dash(viewer: Viewer, id: string): Promise<Content> {
+    const playback = await this.#playback(viewer, id);
+    return manifest(viewer, playback, "application/dash+xml", mpd(playback, shownBy(viewer)));
   }
 
-  async hls(caller: Caller, id: string): Promise<Content> {
-    return manifest("application/vnd.apple.mpegurl", masterPlaylist(await this.#playback(caller, id)));
+  async hls(viewer: Viewer, id: string): Promise<Content> {
+    const playback = await this.#playback(viewer, id);
+    return manifest(viewer, playback, HLS, masterPlaylist(playback, shownBy(viewer)));
   }
 
-  async playlist(caller: Caller, at: StreamAddress): Promise<Content> {
-    return manifest("application/vnd.apple.mpegurl", mediaPlaylist((await this.#rendition(caller, at)).rendition));
+  async playlist(viewer: Viewer, at: StreamAddress): Promise<Content> {
+    const { playback, rendition } = await this.#rendition(viewer, at);
+    return manifest(viewer, playback, HLS, mediaPlaylist(rendition, shownBy(viewer)));
   }
 
-  async initialisation(caller: Caller, at: StreamAddress): Promise<Content> {
-    const { playback, rendition } = await this.#rendition(caller, at);
-    return media(caller, playback, rendition, rendition.init);
+  async initialisation(viewer: Viewer, at: StreamAddress): Promise<Content> {
+    const { playback, rendition } = await this.#rendition(viewer, at);
+    return media(viewer, playback, rendition, rendition.init);
   }
 
   /** One that is planned and not stored yet is waited for. */
-  async segment(caller: Caller, at: SegmentAddress, waiter: Waiter): Promise<Content> {
-    const { playback, rendition } = await this.#rendition(caller, at);
+  async segment(viewer: Viewer, at: SegmentAddress, waiter: Waiter): Promise<Content> {
+    const { playback, rendition } = await this.#rendition(viewer, at);
     if (at.number > segmentCount(rendition)) throw noSegment(at, String(at.number));
-    return media(caller, playback, rendition, await this.#row(caller, at, waiter));
+    return media(viewer, playback, rendition, await this.#row(viewer.caller, at, waiter));
   }
 
-  async thumbnail(caller: Caller, id: string): Promise<Content> {
-    const picture = await remember(this.#thumbnails, id, () => call(caller, videos.thumbnail, { id }));
-    return stored(caller, picture, { type: "image/jpeg", caching: "no-cache" });
+  async thumbnail(viewer: Viewer, id: string): Promise<Content> {
+    const { caller, as } = viewer;
+    return picture(viewer, seen(as, await remember(this.#thumbnails, id, () => call(caller, videos.thumbnail, { id }))));
   }
 
-  #playback(caller: Caller, id: string): Promise<Playback> {
-    return remember(this.#videos, id, () => call(caller, videos.playback, { id }));
+  async storyboard(viewer: Viewer, id: string): Promise<Content> {
+    return picture(viewer, await this.#storyboard(viewer, id));
   }
 
-  async #rendition(caller: Caller, at: StreamAddress): Promise<{ playback: Playback; rendition: PlaybackRendition }> {
-    const playback = await this.#playback(caller, at.id);
+  async storyboardTimes(viewer: Viewer, id: string): Promise<Content> {
+    const [playback, storyboard] = await Promise.all([this.#playback(viewer, id), this.#storyboard(viewer, id)]);
+    return manifest(viewer, playback, "text/vtt", storyboardVtt(storyboard, `storyboard.jpg${shownBy(viewer)}`));
+  }
+
+  async captions({ caller, as }: Viewer, at: CaptionsAddress): Promise<Content> {
+    const of = seen(as, await call(caller, videos.captions, at));
+    return stored(caller, of, { type: "text/vtt", caching: asksAgain(of) });
+  }
+
+  async captionsPlaylist(viewer: Viewer, { id, language }: CaptionsAddress): Promise<Content> {
+    const playback = await this.#playback(viewer, id);
+    if (!playback.captions.includes(language)) throw failure("CAPTIONS_NOT_FOUND", `The video ${id} has no captions in ${language}.`);
+    return manifest(viewer, playback, HLS, captionsPlaylist(playback, language, shownBy(viewer)));
+  }
+
+  async #storyboard({ caller, as }: Viewer, id: string): Promise<Storyboard> {
+    return seen(as, await remember(this.#storyboards, id, () => call(caller, videos.storyboard, { id })));
+  }
+
+  async #playback({ caller, as }: Viewer, id: string): Promise<Playback> {
+    return seen(as, await remember(this.#videos, id, () => call(caller, videos.playback, { id })));
+  }
+
+  async #rendition(viewer: Viewer, at: StreamAddress): Promise<{ playback: Playback; rendition: PlaybackRendition }> {
+    const playback = await this.#playback(viewer, at.id);
     const rendition = playback.renditions.find(({ name }) => name === at.rendition);
     if (!rendition || playback.revision !== at.revision) throw noSegment(at, "any");
     return { playback, rendition };
@@ -115,19 +156,51 @@ function noSegment({ rendition, revision }: StreamAddress, number: string): Erro
   return failure("SEGMENT_NOT_FOUND", `The video has no segment ${number} of ${rendition} in revision ${revision}.`);
 }
 
+/** Whoever may not see a video is told that there is none. */
+function seen<T extends Parameters<typeof maySee>[1]>(as: Principal, of: T): T {
+  if (!maySee(as, of)) throw failure("VIDEO_NOT_FOUND", `There is no video ${of.id}.`);
+  return of;
+}
+
+/** What stands behind each address in a manifest. */
+function shownBy({ signature }: Viewer): string {
+  return signature === undefined ? "" : `?signature=${signature}`;
+}
+
 /** Shared caches may keep for ever what everybody may see: its address never names other bytes. */
-function media(caller: Caller, { visibility }: Playback, { kind }: PlaybackRendition, bytes: StoredBytes): Content {
-  const caching = `${visibility === "private" ? "private" : "public"}, max-age=31536000, immutable`;
+function media({ caller }: Viewer, playback: Playback, { kind }: PlaybackRendition, bytes: StoredBytes): Content {
+  const caching = `${isShared(playback) ? "public" : "private"}, max-age=31536000, immutable`;
   return stored(caller, bytes, { type: kind === "audio" ? "audio/mp4" : "video/mp4", caching });
+}
+
+function isShared({ visibility }: Pick<Playback, "visibility">): boolean {
+  return visibility !== "private";
+}
+
+/** Kept, but asked about each time: it may be replaced under its address. */
+function asksAgain(of: Pick<Playback, "visibility">): string {
+  return isShared(of) ? "no-cache" : "private, no-cache";
+}
+
+function picture({ caller }: Viewer, of: VideoBlob): Content {
+  return stored(caller, of, { type: "image/jpeg", caching: asksAgain(of) });
 }
 
 function stored(caller: Caller, { blob, size }: StoredBytes, { type, caching }: Pick<Content, "type" | "caching">): Content {
   return { type, size, caching, etag: `"${blob}"`, bytes: () => call(caller, storage.fetch, { blob }) };
 }
 
-/** Manifests change when a video does, and go when it goes: they are kept, but asked about each time. */
-function manifest(type: string, text: string): Content {
+/** Manifests change when a video does, and go when it goes: they are kept, but asked about each time. One that carries a signature belongs to whoever was handed it. */
+function manifest({ signature }: Viewer, playback: Playback, type: string, text: string): Content {
   const bytes = Buffer.from(text);
   const etag = `"${createHash("sha256").update(bytes).digest("base64url")}"`;
-  return { type, size: bytes.length, caching: "no-cache", etag, bytes: () => bytes };
+  const secret = signature !== undefined;
+  return {
+    type,
+    size: bytes.length,
+    caching: secret || !isShared(playback) ? "private, no-cache" : "no-cache",
+    etag,
+    secret,
+    bytes: () => bytes,
+  };
 }

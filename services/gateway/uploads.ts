@@ -1,5 +1,5 @@
 /** An upload in one request: each file becomes a blob while it arrives, then a video. */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { Readable } from "node:stream";
 import { z } from "zod";
 import { errorType, failure } from "../kernel/errors.ts";
@@ -24,7 +24,7 @@ export interface UploadLimits {
 }
 
 /** What is said about a video besides its bytes. Empty is as good as not said: browsers send empty fields. */
-const details = z.strictObject({
+export const uploadFields = z.strictObject({
   title: z.string().transform(cleanLine).pipe(z.string().max(200)).optional(),
   description: z.string().transform(cleanText).pipe(z.string().max(5000)).optional(),
   tags: z
@@ -32,13 +32,16 @@ const details = z.strictObject({
     .transform(splitTags)
     .pipe(z.array(z.string().max(50)).max(30))
     .optional(),
-  // Until there are rights, whatever is stored can be seen by everyone: nobody may believe otherwise.
-  visibility: z.literal("public", "must be public: unlisted and private come with sign-in").optional(),
+  visibility: z.enum(["public", "unlisted", "private"]).or(z.literal("")).optional(),
 });
-type Details = z.output<typeof details>;
+type Details = z.output<typeof uploadFields>;
 
-export const uploadQuery = details.extend({ filename: z.string().max(1000).optional() });
+export const uploadQuery = uploadFields.extend({
+  filename: z.string().max(1000).optional().describe("the file's name, when the body is the file"),
+});
 type UploadRequest = Request<unknown, z.output<typeof uploadQuery>>;
+/** Who uploads: the owner of what becomes of it. */
+type Uploader = Pick<UploadRequest, "caller" | "as" | "req">;
 
 /** The video exists and its conversion is on its way. */
 const ACCEPTED = 202;
@@ -60,12 +63,18 @@ export class Uploads {
   /** 202 with the video; for a form with several files, with one result a file. */
   async receive(request: UploadRequest): Promise<Reply> {
     const read = readerFor(request.req.headers["content-type"]);
+    requestKey(request);
+    return await this.admit(() => read(request, this.#limits));
+  }
+
+  /** Runs what takes bytes in, if there is a place for it. TOO_BUSY. */
+  async admit<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#limits.atOnce) {
       throw failure("TOO_BUSY", `This server takes ${this.#limits.atOnce} uploads at the same time.`);
     }
     this.#running += 1;
     try {
-      return await read(request, this.#limits);
+      return await work();
     } finally {
       this.#running -= 1;
     }
@@ -80,20 +89,22 @@ function readerFor(contentType = "application/octet-stream"): (request: UploadRe
   throw failure("UNSUPPORTED_MEDIA_TYPE", "Send the file as video/* or application/octet-stream, or a form as multipart/form-data.");
 }
 
-async function receiveRaw({ req, res, query, caller }: UploadRequest, limits: UploadLimits): Promise<Reply> {
+async function receiveRaw(request: UploadRequest, limits: UploadLimits): Promise<Reply> {
+  const { req, res, query, caller } = request;
   const header = req.headers["x-filename"];
   const filename = query.filename ?? (typeof header === "string" ? headerText(header) : "");
   const body = openBody(req, res, limits);
   try {
     const stored = await store(caller, body, limits);
-    return accepted(await create(caller, { filename: cleanFilename(filename), stored }, query));
+    return accepted(await createOne(request, [{ filename: cleanFilename(filename), stored }], query));
   } finally {
     body.destroy();
   }
 }
 
 /** Videos are made when the whole form has arrived: whoever gets no answer has made none, and a field may stand behind its file. */
-async function receiveForm({ req, res, query, caller }: UploadRequest, limits: UploadLimits): Promise<Reply> {
+async function receiveForm(request: UploadRequest, limits: UploadLimits): Promise<Reply> {
+  const { req, res, query, caller } = request;
   const body = openBody(req, res, { ...limits, overheadBytes: FORM_OVERHEAD_BYTES });
   const fields = { ...query };
   try {
@@ -104,7 +115,7 @@ async function receiveForm({ req, res, query, caller }: UploadRequest, limits: U
         return { filename: cleanFilename(filename ?? ""), stored: await storeOne(caller, content, limits) };
       },
     });
-    return await createAll(caller, received, fields, String(res.getHeader("X-Request-Id")));
+    return await createAll(request, received, fields, String(res.getHeader("X-Request-Id")));
   } finally {
     body.destroy();
   }
@@ -112,7 +123,7 @@ async function receiveForm({ req, res, query, caller }: UploadRequest, limits: U
 
 /** A field is refused when it comes, not after the gigabytes that follow it. Tags may come in several, which count together. */
 function checkedField(name: string, value: string, before: Details): Details {
-  return checked(details, { [name]: name === "tags" ? [...(before.tags ?? []), value].join(",") : value });
+  return checked(uploadFields, { [name]: name === "tags" ? [...(before.tags ?? []), value].join(",") : value });
 }
 
 function unknownField(path: string): Error {
@@ -140,23 +151,47 @@ async function store(caller: Caller, content: Readable, { bytesMax }: UploadLimi
   }
 }
 
-async function create(caller: Caller, { filename, stored }: Received, said: Details): Promise<Video> {
+/** The name that the client gave its request, if it did. */
+function requestKey({ req }: Uploader): string | undefined {
+  const key = req.headers["idempotency-key"];
+  if (key === undefined || (typeof key === "string" && /^[\x21-\x7e]{1,255}$/.test(key))) return key;
+  throw failure("INVALID_REQUEST", "An Idempotency-Key has 1 to 255 visible characters.", {
+    fields: [{ path: "Idempotency-Key", message: "must have 1 to 255 visible characters" }],
+  });
+}
+
+/** The same files, in the same order, with the same words: the same request. */
+function digestOf(received: readonly Received[], said: Details): string {
+  const files = received.map(({ filename, stored }) => [filename, stored instanceof Error ? null : stored.blob]);
+  const { title, description, tags, visibility } = said;
+  return createHash("sha256")
+    .update(JSON.stringify([files, title, description, tags, visibility]))
+    .digest("hex");
+}
+
+async function createOne(uploader: Uploader, received: readonly Received[], said: Details, index = 0): Promise<Video> {
+  const { caller, as } = uploader;
+  const { filename, stored } = received[index] as Received;
   if (stored instanceof Error) throw stored;
+  const key = requestKey(uploader);
   return await call(caller, videos.create, {
     id: uuidV7(Date.now(), randomBytes(10)),
     filename,
     title: said.title || titleOf(filename),
     description: said.description ?? "",
     tags: said.tags ?? [],
+    ...(said.visibility ? { visibility: said.visibility } : {}),
+    as,
     source: { blob: stored.blob, size: stored.size },
+    ...(key === undefined ? {} : { request: { key: `${key} ${index}`, digest: digestOf(received, said) } }),
   });
 }
 
-async function createAll(caller: Caller, received: readonly Received[], said: Details, requestId: string): Promise<Reply> {
-  const [only, ...others] = received;
-  if (!only) throw failure("INVALID_REQUEST", "The form holds no file.", { fields: [{ path: "file", message: "is missing" }] });
-  if (others.length === 0) return accepted(await create(caller, only, said));
-  const results = await Promise.allSettled(received.map((file) => create(caller, file, said)));
+async function createAll(uploader: Uploader, received: readonly Received[], said: Details, requestId: string): Promise<Reply> {
+  if (received.length === 0)
+    throw failure("INVALID_REQUEST", "The form holds no file.", { fields: [{ path: "file", message: "is missing" }] });
+  if (received.length === 1) return accepted(await createOne(uploader, received, said));
+  const results = await Promise.allSettled(received.map((_, index) => createOne(uploader, received, said, index)));
   const failed = results.find(({ status }) => status === "rejected");
   if (failed?.status === "rejected" && results.every(({ status }) => status === "rejected")) throw failed.reason;
   const data = results.map((result, index) => resultOf(received[index]?.filename ?? "", result, requestId));

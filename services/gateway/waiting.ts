@@ -23,11 +23,11 @@ export interface Waiter {
   readonly gone: AbortSignal;
 }
 
-export function waiterOf(res: ServerResponse): Waiter {
+export function waiterOf(res: ServerResponse, client: string): Waiter {
   const controller = new AbortController();
   if (res.destroyed) controller.abort();
   else res.once("close", () => controller.abort());
-  return { client: res.req.socket.remoteAddress ?? "", gone: controller.signal };
+  return { client, gone: controller.signal };
 }
 
 export class WaitingRoom {

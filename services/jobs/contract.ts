@@ -1,29 +1,46 @@
 /** Work that must happen. A job is a row; a worker holds it by a lease that it renews, and proves it by a fence that grows with each claim. */
 import { z } from "zod";
-import { jobRef, sha256, uuid } from "../kernel/schemas.ts";
+import { jobRef, renditionName, sha256, uuid } from "../kernel/schemas.ts";
 import { action, contract, event, returns } from "../kernel/rpc.ts";
 
 /** What each kind of job carries. Small (below 64 KiB): jobs travel over NATS. */
 export const jobPayloads = {
   /** Look at the source and plan its conversion. */
   "video.inspect": z.strictObject({ blob: sha256, size: z.int().positive(), filename: z.string() }),
-  /** Encode one span of the source into every rendition; the payload is the transcoder's own task. */
-  "video.span": z.looseObject({}),
+  /** Encode one span of the source into every rendition, first the one that somebody waits for; the rest of the payload is the transcoder's own task. */
+  "video.span": z.looseObject({ wanted: renditionName.optional() }),
   /** Encode the sound, whole. */
   "video.audio": z.looseObject({}),
   /** Take the thumbnail. */
   "video.picture": z.looseObject({}),
-  /** Bring a copy of a chunk to a disk that should have it and has not. */
-  "chunk.repair": z.strictObject({ chunk: sha256, size: z.int().positive(), disk: uuid }),
+  /** Make the storyboard, of segments that are stored. */
+  "video.storyboard": z.strictObject({}),
+  /** Make the source of a video of the bytes of an upload that is complete. */
+  "upload.finish": z.strictObject({ upload: uuid }),
+  /** Bring the content of partitions to their new owners. Both numbers are inclusive. */
+  "partition.move": z.strictObject({ first: z.int().nonnegative(), last: z.int().nonnegative() }),
+  /** Bring to a disk the copies that it should have and has not. */
+  "disk.repair": z.strictObject({ disk: uuid }),
+  /** Compare what a disk holds with what it should hold. */
+  "disk.compare": z.strictObject({ disk: uuid }),
+  /** Delete what nobody needs any more. */
+  "chunks.collect": z.strictObject({}),
 } as const;
 export type JobKind = keyof typeof jobPayloads;
 export const jobKind = z.enum(Object.keys(jobPayloads) as [JobKind, ...JobKind[]]);
+
+/**
+ * Higher is sooner, within a kind. What is only planned has at most `start`: that of the first span of a video and of what else playing waits for.
+ * What somebody waits for at this moment goes before all.
+ */
+export const PRIORITY = { wanted: 2000, start: 1000 } as const;
 
 export interface Job {
   /** bigint, so a string. */
   readonly id: string;
   readonly kind: JobKind;
   readonly videoId: string | null;
+  readonly priority: number;
   /** Counts this attempt: 1 on the first. Above `maxAttempts` the job is not to be tried but given up. */
   readonly attempts: number;
   readonly maxAttempts: number;
@@ -58,14 +75,19 @@ export interface QueueDepth {
   readonly queued: number;
   readonly running: number;
   readonly failed: number;
-  /** Age of the oldest queued job, s. */
+  /** How long the job that has waited longest for a worker has done so, s. Those that are not due yet wait for none. */
   readonly oldestS: number;
 }
 
 export const jobs = contract("jobs", {
-  /** Takes the most urgent job of one kind, if there is one. Not idempotent: a lost answer costs one lease. */
+  /** Takes the most urgent job of one kind, if there is one of at least `priorityMin`. Not idempotent: a lost answer costs one lease. */
   claim: action({
-    params: z.strictObject({ kind: jobKind, worker: z.string().min(1).max(200), leaseMs: z.int().min(1000).max(60_000) }),
+    params: z.strictObject({
+      kind: jobKind,
+      worker: z.string().min(1).max(200),
+      leaseMs: z.int().min(1000).max(60_000),
+      priorityMin: z.int().optional(),
+    }),
     returns: returns<Job | null>(),
     scope: "cluster",
     idempotent: false,

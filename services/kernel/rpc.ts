@@ -84,7 +84,8 @@ export async function broadcast<T extends object>(from: Broadcaster, what: Event
   await from.broadcast(what.name, payload);
 }
 
-type Handlers<C, TThis> = {
+/** What `implement` takes; a part of it may stand in a file of its own, as `Pick<Handlers<…>, …>`. */
+export type Handlers<C, TThis> = {
   [K in keyof C]: (this: TThis, params: ParsedOf<C[K]>, ctx: Context<ParsedOf<C[K]>>) => Promise<ResultOf<C[K]>>;
 };
 

@@ -13,3 +13,8 @@ export const renditionName = z.string().regex(/^(?:[1-9][0-9]{1,3}p|audio)$/, "m
 /** What a worker shows to prove that a job is still its own: the fence grows with each claim. Both are bigint columns, so strings. */
 export const jobRef = z.strictObject({ id: z.string().regex(/^[0-9]{1,19}$/), fence: z.string().regex(/^[0-9]{1,19}$/) });
 export type JobRef = z.infer<typeof jobRef>;
+
+/** A language as people choose it: a tag of BCP 47 of at most three parts ("de", "pt-BR", "zh-Hant-TW"), always written in this way. */
+export const language = z
+  .string()
+  .regex(/^[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|[0-9]{3}))?$/, "must be a language such as de, pt-BR or zh-Hant");

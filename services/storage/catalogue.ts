@@ -32,19 +32,24 @@ export class Catalogue {
     return manifest;
   }
 
+  /** Says that a chunk is about to be stored; answers since when. Fails as blobs.lease does. */
+  async lease(chunk: string, size: number): Promise<{ leasedAt: string }> {
+    return await call(this.#caller, blobs.lease, { chunks: [{ chunk, size }] });
+  }
+
   /** Fails as blobs.commit does. */
   async commit(blob: NewBlob): Promise<{ blob: string }> {
     return await call(this.#caller, blobs.commit, blob);
   }
 
-  async reportMissing(copy: MissingCopy): Promise<void> {
-    await call(this.#caller, blobs.reportMissing, copy);
+  async reportMissing(copies: readonly MissingCopy[]): Promise<void> {
+    await call(this.#caller, blobs.reportMissing, { copies: [...copies] });
   }
 
   /** Reports it while the reader goes on. */
   noteMissing(copy: MissingCopy): void {
     this.#logger.warn("a copy of a chunk is missing or bad", { ...copy });
-    this.reportMissing(copy).catch((error: unknown) =>
+    this.reportMissing([copy]).catch((error: unknown) =>
       this.#logger.warn("the missing copy could not be reported; its next reader will", { ...copy, reason: messageOf(error) }),
     );
   }

@@ -2,8 +2,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../kernel/errors.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
-import { handoffsOf, ownersOf, ring, type RingView } from "../ring/contract.ts";
-import type { Placement } from "./domain/ring.ts";
+import { formerOwnersOf, handoffsOf, ownersOf, ring, type RingView } from "../ring/contract.ts";
+import type { Placement, StorageDisk } from "./domain/ring.ts";
 
 /** For a ring that somebody has seen to be told by the ring service, which looks at its row every two seconds. */
 const LATER_MS = 6000;
@@ -12,6 +12,8 @@ const POLL_MS = 200;
 export class Rings {
   readonly #caller: Caller;
   #current: Placement | undefined;
+  /** Disks that are known and not in the ring, until it is looked at again: their addresses may change. */
+  readonly #others = new Map<string, StorageDisk>();
 
   constructor(caller: Caller) {
     this.#caller = caller;
@@ -26,7 +28,19 @@ export class Rings {
     const view = await call(this.#caller, ring.get, {});
     // Of two instances of the ring service one may lag behind; an epoch never comes again.
     if (!this.#current || view.epoch >= this.#current.epoch) this.#current = placementOf(view);
+    this.#others.clear();
     return this.#current;
+  }
+
+  /** A disk of the ring, or any other that was ever registered. DISK_NOT_FOUND. */
+  async disk(id: string): Promise<StorageDisk> {
+    const { disks, leaving } = await this.current();
+    const known = [...disks, ...leaving].find((disk) => disk.id === id) ?? this.#others.get(id);
+    if (known) return known;
+    for (const disk of await call(this.#caller, ring.disks, {})) this.#others.set(disk.id, disk);
+    const other = this.#others.get(id);
+    if (!other) throw failure("DISK_NOT_FOUND", `No disk ${id} was ever registered.`);
+    return other;
   }
 
   /** The ring that came after `epoch`. DISK_STALE_EPOCH when it does not become known soon. */
@@ -45,7 +59,9 @@ function placementOf(view: RingView): Placement {
   return {
     epoch: view.epoch,
     disks: view.disks,
+    leaving: view.leaving,
     owners: (chunk) => ownersOf(view, chunk),
+    former: (chunk) => formerOwnersOf(view, chunk),
     others: (chunk) => handoffsOf(view, chunk),
   };
 }

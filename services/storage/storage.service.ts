@@ -1,24 +1,23 @@
 /**
  * Bytes in and out of the disks, for the services of its own process. What it knows it may forget: the ring is asked for again, blobs are rows,
- * and what still has to be copied is a job.
+ * and so is what still has to be copied.
  */
 import type { Readable } from "node:stream";
-import type { ServiceSchema } from "moleculer";
+import type { Service, ServiceSchema } from "moleculer";
+import { storageAccess } from "../../config/storage.ts";
 import { loadConfig } from "../../config/index.ts";
 import { DiskClients } from "../../mixins/disks/clients.ts";
 import { repeat, type Repeated } from "../../mixins/repeat.ts";
-import { worker, type WithWorker } from "../../mixins/worker.mixin.ts";
-import { jobs } from "../jobs/contract.ts";
 import { failure, messageOf } from "../kernel/errors.ts";
-import { call, implement } from "../kernel/rpc.ts";
+import { implement } from "../kernel/rpc.ts";
 import { ringChanged } from "../ring/contract.ts";
 import { Catalogue } from "./catalogue.ts";
-import { FETCH_BYTES_MAX, storage } from "./contract.ts";
+import { COPY_MS, FETCH_BYTES_MAX, storage } from "./contract.ts";
 import { bytesOf, streamOf } from "./disks/blob-read.ts";
 import { BlobWriter } from "./disks/blob-write.ts";
 import { ChunkReader } from "./disks/chunk-read.ts";
+import { copyChunk } from "./disks/copy.ts";
 import { DiskPool } from "./disks/pool.ts";
-import { repair } from "./disks/repair.ts";
 import { cutsOf } from "./domain/cut.ts";
 import { Buffers } from "./memory/buffers.ts";
 import { Segments } from "./memory/segments.ts";
@@ -28,10 +27,8 @@ import { Rings } from "./rings.ts";
 const ROUND_MS = 2000;
 /** As long as a caller of `fetch` waits. */
 const FETCH_MS = 30_000;
-/** Each holds a chunk in memory, and takes a disk's time from readers. */
-const REPAIRS_AT_ONCE = 2;
 
-interface StorageService extends WithWorker {
+interface StorageService extends Service {
   clients: DiskClients;
   pool: DiskPool;
   rings: Rings;
@@ -45,25 +42,6 @@ interface StorageService extends WithWorker {
 
 const service: ServiceSchema<object, object, object, StorageService> = {
   name: "storage",
-  mixins: [
-    worker<StorageService>({
-      groups: () => [{ kinds: ["chunk.repair"], slots: REPAIRS_AT_ONCE }],
-      kinds: {
-        "chunk.repair": {
-          completes: "mixin",
-          async work({ payload }, { signal }) {
-            await repair(this, payload, signal);
-          },
-          // A repair is never given up, whatever the reason: an hour later a disk may be back, or a secret be right. Nor is it excused: it has
-          // attempts without end, and their growing pauses keep a disk that is away for days from being asked for each of its chunks all the time.
-          async fail(report) {
-            await call(this.broker, jobs.fail, { ...report, final: false, excused: false });
-          },
-        },
-      },
-    }),
-  ],
-
   actions: implement<StorageService>()(storage, {
     async write({ maxBytes }, ctx) {
       if (!ctx.stream) throw failure("INVALID_REQUEST", "storage.write takes the bytes as a stream.");
@@ -86,6 +64,22 @@ const service: ServiceSchema<object, object, object, StorageService> = {
       const { size } = await this.catalogue.manifest(blob);
       return { blob, size };
     },
+    async copy({ disk, ...wanted }) {
+      return { copied: await copyChunk(this, { ...wanted, disk: await this.rings.disk(disk) }, AbortSignal.timeout(COPY_MS)) };
+    },
+    async holds({ disk, chunk, epoch }) {
+      return (await this.pool.stat(await this.rings.disk(disk), { hash: chunk, epoch })) ?? null;
+    },
+    async list({ disk, ...page }) {
+      const listed = await this.pool.list(await this.rings.disk(disk), page);
+      return listed.map(({ hash, ...held }) => ({ chunk: hash, ...held }));
+    },
+    async digests({ disk, bits }) {
+      return await this.pool.digests(await this.rings.disk(disk), bits);
+    },
+    async erase({ disk, chunk, version, epoch }) {
+      return await this.pool.erase(await this.rings.disk(disk), { hash: chunk, version, epoch });
+    },
   }),
 
   events: {
@@ -102,9 +96,8 @@ const service: ServiceSchema<object, object, object, StorageService> = {
   },
 
   created() {
-    const { DISK_SECRET, SEGMENT_CACHE_BYTES, WRITE_BUFFERS } = loadConfig();
-    if (DISK_SECRET === undefined) throw new Error("DISK_SECRET is not set, and a service of this process talks to disks.");
-    this.clients = new DiskClients(DISK_SECRET);
+    const { SEGMENT_CACHE_BYTES, WRITE_BUFFERS } = loadConfig();
+    this.clients = new DiskClients(storageAccess(loadConfig()));
     this.pool = new DiskPool(this.clients);
     this.rings = new Rings(this.broker);
     this.catalogue = new Catalogue(this.broker, this.logger);
@@ -116,7 +109,8 @@ const service: ServiceSchema<object, object, object, StorageService> = {
   async started() {
     const look = async (): Promise<void> => {
       await this.lookAtRing();
-      await this.pool.probe((await this.rings.current()).disks, AbortSignal.timeout(ROUND_MS));
+      const { disks, leaving } = await this.rings.current();
+      await this.pool.probe([...disks, ...leaving], AbortSignal.timeout(ROUND_MS));
     };
     this.round = repeat(ROUND_MS, look, (error) => this.logger.debug("the disks cannot be asked", { reason: messageOf(error) }));
   },

@@ -1,14 +1,20 @@
 /** A job in hand: the ports of the work as calls of the other services. */
 import type { WorkControl } from "../../mixins/worker.mixin.ts";
 import type { Job } from "../jobs/contract.ts";
-import { call } from "../kernel/rpc.ts";
+import { SEGMENT_BATCH_MAX } from "../kernel/limits.ts";
+import { call, type Caller } from "../kernel/rpc.ts";
 import { storage } from "../storage/contract.ts";
-import { videos } from "../videos/contract.ts";
+import { videos, type SegmentRow } from "../videos/contract.ts";
 import type { SourceFacts } from "./domain/facts.ts";
+import type { StoredRendition } from "./domain/storyboard.ts";
 import type { WithTools } from "./toolbox.ts";
 import type { Hand, Ports } from "./work/ports.ts";
 
-export function handOf({ broker, tools, means }: WithTools, { id, fence }: Pick<Job, "id" | "fence">, control: WorkControl): Hand {
+export function handOf(
+  { broker, tools, means }: WithTools,
+  { id, fence, videoId }: Pick<Job, "id" | "fence" | "videoId">,
+  control: WorkControl,
+): Hand {
   const job = { id, fence };
   const ports: Ports = {
     read: async (blob, start, end) => await call(broker, storage.read, { blob, start, end }),
@@ -18,7 +24,7 @@ export function handOf({ broker, tools, means }: WithTools, { id, fence }: Pick<
       await call(broker, videos.applyPlan, {
         job,
         facts: known(facts),
-        renditions: renditions.map(({ rate, ...about }) => ({ ...about, rate: [rate[0], rate[1]] as [number, number] })),
+        renditions: renditions.map(({ rate, runs, ...about }) => ({ ...about, rate: pairOf(rate), runs: runs.map(pairOf) })),
         tasks: [...tasks],
       });
     },
@@ -26,9 +32,33 @@ export function handOf({ broker, tools, means }: WithTools, { id, fence }: Pick<
       await call(broker, videos.publish, { job, ...about, segments: [...segments] });
     },
     publishThumbnail: async ({ blob, size }) => void (await call(broker, videos.publishThumbnail, { job, blob, size })),
+    stored: async () => await smallestOf(broker, videoId ?? ""),
+    async publishStoryboard({ starts, ...about }) {
+      await call(broker, videos.publishStoryboard, { job, ...about, starts: [...starts] });
+    },
     finish: async () => void (await call(broker, videos.finish, { job })),
   };
   return { tools, means, ports, signal: control.signal, progress: (done) => control.progress(done) };
+}
+
+/** The same for work that somebody waits for: with every core, and before work that can wait. */
+export function hurried({ tools, means, urgentThreads }: WithTools, hand: Hand): Hand {
+  return { ...hand, tools: { ...tools, ffmpeg: tools.urgentFfmpeg }, means: { ...means, threads: urgentThreads } };
+}
+
+const pairOf = ([first, second]: readonly [number, number]): [number, number] => [first, second];
+
+async function smallestOf(broker: Caller, id: string): Promise<StoredRendition> {
+  const { revision, renditions } = await call(broker, videos.playback, { id });
+  const smallest = renditions.filter(({ kind }) => kind === "video").toSorted((a, b) => a.height - b.height)[0]!;
+  const segments: SegmentRow[] = [];
+  for (let more = true; more;) {
+    const range = { id, revision, rendition: smallest.name, from: segments.length + 1, count: SEGMENT_BATCH_MAX };
+    const page = await call(broker, videos.segments, range);
+    segments.push(...page);
+    more = page.length === SEGMENT_BATCH_MAX;
+  }
+  return { ...smallest, segments };
 }
 
 /** What the catalogue keeps. */

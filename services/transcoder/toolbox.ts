@@ -12,13 +12,17 @@ const THREADS_MAX = 8;
 export interface WithTools extends WithWorker {
   tools: Tools;
   means: Means;
+  /** Threads for work that somebody waits for. */
+  urgentThreads: number;
 }
 
 export const toolbox: Partial<ServiceSchema> & ThisType<WithTools> = {
   async started() {
     const { FFMPEG_PATH, FFPROBE_PATH, SOURCE_SECONDS_MAX, SOURCE_PIXELS_MAX, TRANSCODER_SLOTS } = loadConfig();
     this.tools = await openTools({ ffmpeg: FFMPEG_PATH, ffprobe: FFPROBE_PATH }, SOURCE_SECONDS_MAX);
-    const threads = Math.min(THREADS_MAX, Math.max(1, Math.floor(availableParallelism() / TRANSCODER_SLOTS)));
+    const cores = Math.min(THREADS_MAX, availableParallelism());
+    this.urgentThreads = cores;
+    const threads = Math.min(cores, Math.max(1, Math.floor(availableParallelism() / TRANSCODER_SLOTS)));
     this.means = { threads, pixelsMax: SOURCE_PIXELS_MAX, ...this.tools.programs.abilities };
     introduce(this.tools, this.logger);
   },

@@ -3,17 +3,20 @@ import type { ServiceSchema } from "moleculer";
 import { loadConfig } from "../../config/index.ts";
 import { worker, type JobReport } from "../../mixins/worker.mixin.ts";
 import { call, implement } from "../kernel/rpc.ts";
+import { PRIORITY } from "../jobs/contract.ts";
 import { videos } from "../videos/contract.ts";
 import { transcoder } from "./contract.ts";
 import { taskOf } from "./domain/plan.ts";
-import { handOf } from "./hand.ts";
+import { handOf, hurried } from "./hand.ts";
 import { toolbox, type WithTools } from "./toolbox.ts";
 import { encodeAudio, encodeSpan } from "./work/encode.ts";
 import { inspect } from "./work/inspect.ts";
-import { takePicture } from "./work/picture.ts";
+import { makeStoryboard, takePicture } from "./work/picture.ts";
 
 /** Work that hardly needs a processor does not wait behind spans; and nothing is played before it was inspected, so that waits for nothing. */
 const LIGHT_SLOTS = 2;
+/** The start of a new video, and what a player waits for, do not wait for the end of a span that nobody waits for. */
+const URGENT_SLOTS = 1;
 
 /** The last step of each job ends it, in one transaction with what it made; a failure is the video's, and told to it. */
 const ofVideo = {
@@ -30,8 +33,9 @@ const service: ServiceSchema<object, object, object, WithTools> = {
     worker<WithTools>({
       groups: () => [
         { kinds: ["video.inspect"], slots: LIGHT_SLOTS },
-        { kinds: ["video.audio", "video.picture"], slots: LIGHT_SLOTS },
+        { kinds: ["video.audio", "video.picture", "video.storyboard"], slots: LIGHT_SLOTS },
         { kinds: ["video.span"], slots: loadConfig().TRANSCODER_SLOTS },
+        { kinds: ["video.span"], slots: URGENT_SLOTS, priorityMin: PRIORITY.start },
       ],
       kinds: {
         "video.inspect": {
@@ -39,19 +43,26 @@ const service: ServiceSchema<object, object, object, WithTools> = {
           async work(job, control) {
             const { SOURCE_SECONDS_MAX, SOURCE_PIXELS_MAX, X264_PRESET } = loadConfig();
             const limits = { secondsMax: SOURCE_SECONDS_MAX, pixelsMax: SOURCE_PIXELS_MAX };
-            await inspect(job.payload, handOf(this, job, control), { limits, preset: X264_PRESET });
+            await inspect(job.payload, handOf(this, job, control), { limits, preset: X264_PRESET, startPriority: PRIORITY.start });
           },
         },
         "video.span": {
           ...ofVideo,
           async work(job, control) {
-            await encodeSpan(taskOf("video.span", job.payload), handOf(this, job, control));
+            const hand = handOf(this, job, control);
+            await encodeSpan(taskOf("video.span", job.payload), job.priority < PRIORITY.start ? hand : hurried(this, hand));
           },
         },
         "video.audio": {
           ...ofVideo,
           async work(job, control) {
             await encodeAudio(taskOf("video.audio", job.payload), handOf(this, job, control));
+          },
+        },
+        "video.storyboard": {
+          ...ofVideo,
+          async work(job, control) {
+            await makeStoryboard(handOf(this, job, control));
           },
         },
         "video.picture": {

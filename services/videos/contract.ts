@@ -2,11 +2,17 @@
 import { z } from "zod";
 import { jobKind, jobReport, type WorkFailure } from "../jobs/contract.ts";
 import { SEGMENT_BATCH_MAX } from "../kernel/limits.ts";
+import { principal } from "../kernel/principal.ts";
 import { action, contract, event, returns } from "../kernel/rpc.ts";
-import { jobRef, renditionName, sha256, uuid } from "../kernel/schemas.ts";
+import { jobRef, language, renditionName, sha256, uuid } from "../kernel/schemas.ts";
 import type { VideoStatus } from "./domain/lifecycle.ts";
+import { sorts } from "./domain/listing.ts";
+import type { Reason } from "./domain/recommendations.ts";
 
 export type { VideoStatus } from "./domain/lifecycle.ts";
+/** A title of 200 characters of three bytes each, an id, and their wrapping. */
+export const CURSOR_LENGTH_MAX = 1500;
+
 const visibility = z.enum(["public", "unlisted", "private"]);
 
 export interface VideoRendition {
@@ -45,7 +51,29 @@ export interface Video {
   readonly renditions: readonly VideoRendition[];
   readonly views: number;
   readonly hasThumbnail: boolean;
+  readonly hasStoryboard: boolean;
+  /** Languages, as tags of BCP 47. */
+  readonly captions: readonly string[];
+  /** Grows with each edit by a person; what only processing changes leaves it alone. */
+  readonly edition: number;
   readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+/** A page of a list. */
+export interface VideoPage {
+  readonly items: readonly Video[];
+  readonly total: number;
+  /** Whether `total` is a guess: a thousand are counted, and what is more is told from statistics. */
+  readonly totalEstimated: boolean;
+  readonly hasMore: boolean;
+  readonly nextCursor: string | null;
+  /** The search that was made because the one that was asked for finds nothing. */
+  readonly corrected: string | null;
+}
+
+export interface Recommendation {
+  readonly video: Video;
+  readonly reason: Reason;
 }
 
 export interface StageStatus {
@@ -101,8 +129,20 @@ export interface PlaybackRendition extends VideoRendition {
   readonly runs: readonly (readonly [number, number])[];
 }
 
+/** A blob of a video, and what the right to see it hangs on. */
+export interface VideoBlob {
+  readonly id: string;
+  readonly owner: string | null;
+  readonly visibility: z.infer<typeof visibility>;
+  readonly blob: string;
+  readonly size: number;
+}
+
 export interface Playback {
   readonly id: string;
+  /** Languages. */
+  readonly captions: readonly string[];
+  readonly owner: string | null;
   /** Grows when the renditions are made anew: it is part of every segment's address, so that addresses stay immutable. */
   readonly revision: number;
   readonly visibility: z.infer<typeof visibility>;
@@ -122,15 +162,19 @@ const sourceFacts = z.strictObject({
   audioCodec: z.string().max(64).nullable(),
 });
 
+/** The short segments at the start, those of the usual length, and the last. */
+const RUNS_MAX = 8;
 const plannedRendition = z.strictObject({
   name: renditionName,
   kind: z.enum(["video", "audio"]),
   width: z.int().nonnegative(),
   height: z.int().nonnegative(),
-  /** Frames a second as a fraction, of the whole rendition, and of each segment but the last: what will be there at the end. */
+  /** Frames a second as a fraction, and the segments in order as [how many, frames of each]: what will be there at the end. */
   rate: z.tuple([z.int().positive(), z.int().positive()]),
-  frames: z.int().positive(),
-  framesPerSegment: z.int().positive(),
+  runs: z
+    .array(z.tuple([z.int().positive(), z.int().positive()]))
+    .min(1)
+    .max(RUNS_MAX),
 });
 
 const plannedTask = z.strictObject({
@@ -141,44 +185,146 @@ const plannedTask = z.strictObject({
   segments: z.strictObject({ first: z.int().positive(), last: z.int().positive() }).optional(),
 });
 
+/** A picture of pictures. */
+const storyboardSchema = z.strictObject({
+  blob: sha256,
+  size: z.int().positive(),
+  /** Pictures in a row; the last row may be shorter. */
+  columns: z.int().min(1).max(100),
+  /** Pixels of each. */
+  width: z.int().min(1).max(1000),
+  height: z.int().min(1).max(1000),
+  /** When each begins, s. */
+  starts: z.array(z.number().nonnegative()).min(1).max(1000),
+});
+export type StoryboardTiles = Omit<z.infer<typeof storyboardSchema>, "blob" | "size">;
+export interface Storyboard extends VideoBlob, Readonly<StoryboardTiles> {
+  /** Of the video, s: when the last one ends. */
+  readonly duration: number;
+}
+
+/** What is known of a new video besides its bytes. */
+const details = {
+  title: z.string().min(1).max(200),
+  description: z.string().max(5000).default(""),
+  tags: z.array(z.string().min(1).max(50)).max(30).default([]),
+  visibility: visibility.default("public"),
+};
+
+const said = z
+  .strictObject({ title: details.title, description: z.string().max(5000), tags: z.array(z.string().min(1).max(50)).max(30), visibility })
+  .partial();
+
+const time = z.iso.datetime({ offset: true, error: "must be a time such as 2026-11-22T16:00:00Z" });
+const seconds = z.number().min(0).max(1e9);
+
 const noParams = z.strictObject({});
 const byId = z.strictObject({ id: uuid });
+/** What somebody asks about a video: VIDEO_NOT_FOUND also for who may not see it. */
+const asked = byId.extend({ as: principal });
 
 export const videos = contract("videos", {
-  /** In one transaction the video is `queued` and its inspection job exists. The caller chooses the id, so a repeated call makes one video. */
+  /** In one transaction the video is `queued` and its inspection job exists. It belongs to who asks. The caller chooses the id, so a repeated call makes one video. */
   create: action({
     params: z.strictObject({
+      as: principal,
       id: uuid,
-      title: z.string().min(1).max(200),
-      description: z.string().max(5000).default(""),
-      tags: z.array(z.string().min(1).max(50)).max(30).default([]),
-      visibility: visibility.default("public"),
+      ...details,
       filename: z.string().min(1).max(255),
       source: z.strictObject({ blob: sha256, size: z.int().positive() }),
+      /** How the client names its request: the same again makes nothing new for 24 hours. */
+      request: z.strictObject({ key: z.string().min(1).max(300), digest: sha256 }).optional(),
     }),
     returns: returns<Video>(),
     scope: "cluster",
     idempotent: true,
   }),
-  get: action({ params: byId, returns: returns<Video>(), scope: "cluster", idempotent: true }),
-  /** Newest first. `cursor` continues after the last item of an earlier page; with `page` the position is counted instead. */
-  list: action({
+  /** Makes a video that is `uploading`: its bytes are still to come. `size` is what the client announced, 0 while it does not know. It belongs to who asks. Repeated, it makes one video. */
+  reserve: action({
     params: z.strictObject({
-      page: z.int().min(1).max(10_000).default(1),
-      limit: z.int().min(1).max(100).default(20),
-      cursor: z.string().max(200).optional(),
-      status: z.enum(["queued", "processing", "ready", "failed"]).optional(),
+      as: principal,
+      id: uuid,
+      ...details,
+      filename: z.string().min(1).max(255),
+      size: z.int().nonnegative(),
     }),
-    returns: returns<{ items: readonly Video[]; total: number; hasMore: boolean; nextCursor: string | null }>(),
+    returns: returns<Video>(),
     scope: "cluster",
     idempotent: true,
   }),
-  status: action({ params: byId, returns: returns<ProcessingStatus>(), scope: "cluster", idempotent: true }),
-  /** To the trash: gone from lists and playback at once, its work cancelled. */
-  remove: action({ params: byId, returns: returns<null>(), scope: "cluster", idempotent: true }),
+  /** The last byte of an `uploading` video is durable: in one transaction it is `queued` and its inspection job exists. VIDEO_NOT_FOUND. */
+  arrive: action({
+    params: z.strictObject({ id: uuid, source: z.strictObject({ blob: sha256, size: z.int().positive() }) }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  /** Its bytes will never come: an `uploading` video is gone as if it had never been. Any other stays as it is. */
+  abandon: action({ params: byId, returns: returns<null>(), scope: "cluster", idempotent: true }),
+  get: action({ params: asked, returns: returns<Video>(), scope: "cluster", idempotent: true }),
+  /**
+   * Newest first, or what matches best of what `q` finds. `cursor` continues after the last item of an earlier page; with `page` the position is counted
+   * instead. Each sees what is public and what is its own. INVALID_REQUEST.
+   */
+  list: action({
+    params: z.strictObject({
+      as: principal,
+      page: z.int().min(1).max(10_000).default(1),
+      limit: z.int().min(1).max(100).default(20),
+      cursor: z.string().max(CURSOR_LENGTH_MAX).optional(),
+      q: z.string().min(1).max(200).optional(),
+      sort: z.enum(sorts).optional(),
+      status: z.enum(["uploading", "queued", "processing", "ready", "failed"]).optional(),
+      tag: z.string().min(1).max(50).optional(),
+      createdAfter: time.optional(),
+      createdBefore: time.optional(),
+      minDuration: seconds.optional(),
+      maxDuration: seconds.optional(),
+      visibility: visibility.optional(),
+      owner: uuid.optional(),
+      trash: z.boolean().default(false),
+    }),
+    returns: returns<VideoPage>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  status: action({ params: asked, returns: returns<ProcessingStatus>(), scope: "cluster", idempotent: true }),
+  /** Other words about it. With `editions`, only while the present one is among them: VIDEO_CHANGED. VIDEO_NOT_FOUND, and FORBIDDEN for who may only see it. */
+  edit: action({
+    params: asked.extend({ set: said, editions: z.array(z.int().positive()).max(100).optional() }),
+    returns: returns<Video>(),
+    scope: "cluster",
+    idempotent: false,
+  }),
+  /** To the trash: gone from lists and playback at once, its work cancelled. FORBIDDEN for who may only see it. */
+  remove: action({ params: asked, returns: returns<null>(), scope: "cluster", idempotent: true }),
+  /** Out of the trash, as it was; cancelled work goes on. */
+  restore: action({ params: asked, returns: returns<Video>(), scope: "cluster", idempotent: true }),
+  /** For ever, in the trash or not: no row names its blobs any more. */
+  purge: action({ params: asked, returns: returns<null>(), scope: "cluster", idempotent: true }),
+  /** A failed video is processed again from where it failed. VIDEO_NOT_FAILED. */
+  retry: action({ params: asked, returns: returns<Video>(), scope: "cluster", idempotent: false }),
+  /** What was uploaded, for its owner. VIDEO_NOT_FOUND for everybody else, and until it is there. */
+  source: action({ params: asked, returns: returns<VideoBlob & { filename: string }>(), scope: "cluster", idempotent: true }),
+  /** Videos for whoever watches this one, each with its reason. */
+  recommendations: action({
+    params: asked.extend({ limit: z.int().min(1).max(50) }),
+    returns: returns<readonly Recommendation[]>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  /** Where captions lie; who may see them is for the gateway to say. CAPTIONS_NOT_FOUND. */
+  captions: action({ params: z.strictObject({ id: uuid, language }), returns: returns<VideoBlob>(), scope: "cluster", idempotent: true }),
+  putCaptions: action({
+    params: asked.extend({ language, blob: sha256, size: z.int().positive() }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  removeCaptions: action({ params: asked.extend({ language }), returns: returns<null>(), scope: "cluster", idempotent: false }),
 
   /**
-   * What manifests are made of: of what is stored, and where something is still to come, of what is planned. VIDEO_NOT_FOUND; VIDEO_NOT_PLAYABLE
+   * What manifests are made of; who may see them is for the gateway to say, which remembers the answer for everybody: of what is stored, and where something is still to come, of what is planned. VIDEO_NOT_FOUND; VIDEO_NOT_PLAYABLE
    * until the first seconds can be watched.
    */
   playback: action({ params: byId, returns: returns<Playback>(), scope: "cluster", idempotent: true }),
@@ -206,7 +352,9 @@ export const videos = contract("videos", {
     idempotent: true,
   }),
   /** PICTURE_NOT_FOUND until there is one. */
-  thumbnail: action({ params: byId, returns: returns<{ blob: string; size: number }>(), scope: "cluster", idempotent: true }),
+  thumbnail: action({ params: byId, returns: returns<VideoBlob>(), scope: "cluster", idempotent: true }),
+  /** PICTURE_NOT_FOUND until there is one. */
+  storyboard: action({ params: byId, returns: returns<Storyboard>(), scope: "cluster", idempotent: true }),
 
   /** A worker started on the video's first job: its status becomes `processing`. */
   begin: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: true }),
@@ -241,6 +389,13 @@ export const videos = contract("videos", {
     returns: returns<null>(),
     scope: "cluster",
     idempotent: true,
+  }),
+  /** Small pictures of the whole video; the job that made them is done. JOB_LOST. */
+  publishStoryboard: action({
+    params: storyboardSchema.extend({ job: jobRef }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: false,
   }),
   /** A conversion job is done; with the last one the video is `ready`, in the same transaction. JOB_LOST. */
   finish: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: false }),

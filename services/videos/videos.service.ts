@@ -1,56 +1,75 @@
 /** The catalogue of videos: what there is, what state it is in, and what plays. The truth is in PostgreSQL; every instance may do everything. */
 import type { Context, ServiceSchema } from "moleculer";
+import { loadConfig } from "../../config/index.ts";
 import { announceJobs } from "../../mixins/database/database.mixin.ts";
-import { entityMixin, type WithEntity } from "../../mixins/database/entity.mixin.ts";
+import { entityMixin } from "../../mixins/database/entity.mixin.ts";
 import { one } from "../../mixins/database/sql.ts";
+import { repeat } from "../../mixins/repeat.ts";
 import { jobsCancelled } from "../jobs/contract.ts";
+import { messageOf } from "../kernel/errors.ts";
 import { broadcast, implement } from "../kernel/rpc.ts";
-import { segmentsStored, videoChanged, videos, type Video } from "./contract.ts";
-import { create, notFound, remove, type Change } from "./store/catalogue.ts";
-import { describedRenditions, listVideos, qualitiesOf, segmentsFrom, thumbnailOf, workOn } from "./store/read.ts";
+import { videoChanged, videos, type Video } from "./contract.ts";
+import { owners } from "./owners.ts";
+import type { VideosService } from "./self.ts";
+import { abandon, arrive, reserve } from "./store/arrival.ts";
+import { create, notFound, visible, type Change } from "./store/catalogue.ts";
+import { findVideo, type DescribedRow } from "./store/described.ts";
+import { emptyTrash } from "./store/edits.ts";
+import { forgetOldKeys } from "./store/idempotency.ts";
+import { listVideos } from "./store/listing.ts";
+import { captionLanguages, describedRenditions, segmentsFrom, thumbnailOf, workOn } from "./store/read.ts";
 import { videoFields, videoModel, type VideoRow } from "./store/video.model.ts";
 import { playbackOf, processingOf, statusOf, videoOf } from "./store/views.ts";
+import { storyboardOf } from "./store/storyboard.ts";
 import { want } from "./store/wanted.ts";
-import { applyPlan, begin, fail, finish, publish, publishThumbnail } from "./store/work.ts";
+import { Totals } from "./totals.ts";
+import { workers } from "./workers.ts";
 
-interface VideosService extends WithEntity {
-  /** The row of a video that is not deleted. VIDEO_NOT_FOUND. */
-  row(ctx: Context, id: string): Promise<VideoRow>;
-  views(rows: readonly VideoRow[]): Promise<Video[]>;
-  view(row: VideoRow): Promise<Video>;
-  /** Tells what a committed transaction changed. */
-  announce(change: Change): Promise<null>;
-}
+/** What is kept for days may be kept for an hour longer. */
+const TIDY_MS = 3_600_000;
 
 const service: ServiceSchema<object, object, object, VideosService> = {
   name: "videos",
   mixins: [entityMixin({ model: videoModel, fields: videoFields })],
 
   actions: implement<VideosService>()(videos, {
-    async create({ id, ...about }, ctx) {
-      await this.announce(await create(this.db, { id, ...about }));
-      return await this.view(await this.row(ctx, id));
+    async create({ as, request, ...video }) {
+      const asked = request && { ...request, owner: as.id ?? as.role };
+      const change = await create(this.db, { ...video, owner: as.id, request: asked });
+      await this.announce(change);
+      return await this.video(change.id);
     },
-    async get({ id }, ctx) {
-      return await this.view(await this.row(ctx, id));
+    async reserve({ as, ...video }) {
+      await this.announce(await reserve(this.db, { ...video, owner: as.id }));
+      return await this.video(video.id);
     },
-    async list(page) {
-      const { rows, total, nextCursor } = await listVideos(this.db, page);
-      return { items: await this.views(rows), total, hasMore: nextCursor !== null, nextCursor };
+    async arrive({ id, source }) {
+      return await this.announce(await arrive(this.db, id, source));
     },
-    async status({ id }, ctx) {
-      const row = await this.row(ctx, id);
+    async abandon({ id }) {
+      return await this.announce(await abandon(this.db, id));
+    },
+    async get({ id, as }) {
+      return visible(as, await this.video(id));
+    },
+    async list(listing) {
+      const { rows, nextCursor, corrected } = await listVideos(this.db, listing);
+      const searched = corrected === null ? listing : { ...listing, q: corrected };
+      const [items, { total, estimated }] = await Promise.all([this.views(rows), this.totals.of(searched)]);
+      return { items, total, totalEstimated: estimated, hasMore: nextCursor !== null, nextCursor, corrected };
+    },
+    async status({ id, as }, ctx) {
+      const row = visible(as, await this.row(ctx, id));
       const work = (await workOn(this.db, [{ id, status: statusOf(row) }])).get(id);
       if (!work) throw notFound(id);
       return processingOf(row, work);
     },
-    async remove({ id }) {
-      return await this.announce(await remove(this.db, id));
-    },
+    ...owners,
 
     async playback({ id }, ctx) {
       const row = await this.row(ctx, id);
-      return playbackOf(row, await describedRenditions(this.db, row));
+      const [renditions, captions] = await Promise.all([describedRenditions(this.db, row), captionLanguages(this.db, id)]);
+      return playbackOf(row, renditions, captions);
     },
     async segments(range) {
       return await segmentsFrom(this.db, range);
@@ -64,26 +83,11 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       return await thumbnailOf(this.db, id);
     },
 
-    async begin({ job }) {
-      return await this.announce(await begin(this.db, job));
+    async storyboard({ id }) {
+      return await storyboardOf(this.db, id);
     },
-    async applyPlan({ job, ...plan }) {
-      return await this.announce(await applyPlan(this.db, job, plan));
-    },
-    async publish({ job, ...publication }) {
-      await broadcast(this.broker, segmentsStored, { id: await publish(this.db, job, publication) });
-      return null;
-    },
-    async publishThumbnail({ job, ...picture }) {
-      await publishThumbnail(this.db, job, picture);
-      return null;
-    },
-    async finish({ job }) {
-      return await this.announce(await finish(this.db, job));
-    },
-    async fail({ job, ...report }) {
-      return await this.announce(await fail(this.db, job, report));
-    },
+
+    ...workers,
 
     async health() {
       const began = performance.now();
@@ -91,6 +95,25 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       return { databaseMs: performance.now() - began };
     },
   }),
+
+  created() {
+    this.totals = new Totals(this.db);
+  },
+
+  async started() {
+    const { TRASH_DAYS } = loadConfig();
+    const tidy = async (): Promise<void> => {
+      const purged = await emptyTrash(this.db, TRASH_DAYS);
+      if (purged > 0) this.logger.info("videos that had been in the trash for too long were purged", { purged, days: TRASH_DAYS });
+      await forgetOldKeys(this.db);
+    };
+    const tell = (error: unknown): void => this.logger.warn("the trash could not be emptied; trying again", { reason: messageOf(error) });
+    this.tidying = repeat(TIDY_MS, tidy, tell);
+  },
+
+  async stopped() {
+    await this.tidying.stop();
+  },
 
   methods: {
     async row(this: VideosService, ctx: Context, id: string): Promise<VideoRow> {
@@ -100,25 +123,21 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       return row;
     },
 
-    async views(this: VideosService, rows: readonly VideoRow[]): Promise<Video[]> {
-      const unready = rows.map((row) => ({ id: row.id, status: statusOf(row) })).filter(({ status }) => status !== "ready");
-      const [qualities, work] = await Promise.all([
-        qualitiesOf(
-          this.db,
-          rows.map(({ id }) => id),
-        ),
-        workOn(this.db, unready),
-      ]);
-      return rows.map((row) => videoOf(row, qualities.get(row.id) ?? [], work.get(row.id)));
-    },
-
-    async view(this: VideosService, row: VideoRow): Promise<Video> {
-      const [video] = await this.views([row]);
-      if (!video) throw notFound(row.id);
+    async video(this: VideosService, id: string): Promise<Video> {
+      const row = await findVideo(this.db, id);
+      const [video] = row ? await this.views([row]) : [];
+      if (!video) throw notFound(id);
       return video;
     },
 
+    async views(this: VideosService, rows: readonly DescribedRow[]): Promise<Video[]> {
+      const unready = rows.map((row) => ({ id: row.id, status: statusOf(row) })).filter(({ status }) => status !== "ready");
+      const work = await workOn(this.db, unready);
+      return rows.map((row) => videoOf(row, work.get(row.id)));
+    },
+
     async announce(this: VideosService, { id, status, enqueued, cancelled }: Change): Promise<null> {
+      this.totals.forget();
       if (status) await broadcast(this.broker, videoChanged, { id, status });
       if (cancelled) await broadcast(this.broker, jobsCancelled, { videoId: id });
       await announceJobs(this.broker, enqueued ?? []);

@@ -2,6 +2,7 @@ import { Client } from "pg";
 import { closeDatabase, openDatabase } from "../../mixins/database/connection.ts";
 import { enqueue } from "../../mixins/database/enqueue.ts";
 import { migrate } from "../../mixins/database/migrate.ts";
+import { migrations } from "../../mixins/database/migrations/index.ts";
 import { execute, one, rows, transaction, type Database } from "../../mixins/database/sql.ts";
 import { errorType } from "../../services/kernel/errors.ts";
 import { eventually } from "../support/eventually.ts";
@@ -41,7 +42,7 @@ async function withEmpty<T>(work: (url: string) => Promise<T>): Promise<T> {
 describe("migrations", () => {
   it("leave the same schema after up, down and up again, and nothing but their record after down", async () => {
     await withEmpty(async (url) => {
-      expect(await migrate(url)).toEqual(["0001-main", "0002-plan"]);
+      expect(await migrate(url)).toEqual(migrations.map(({ name }) => name));
       const first = await catalogue(url);
       expect(first).toContain("videos_newest");
       await migrate(url, { direction: "down" });
@@ -51,10 +52,30 @@ describe("migrations", () => {
     });
   });
 
+  it("go down also while an upload is on its way: a video without a source cannot stay", async () => {
+    await withEmpty(async (url) => {
+      await migrate(url);
+      const db = openDatabase(url, { connectionsMax: 1 });
+      await execute(db, "insert into blobs (id, size, chunks) values ($1, 5, $1)", [Buffer.alloc(32)]);
+      await execute(
+        db,
+        "insert into videos (id, title, filename, source_size, status) values (gen_random_uuid(), 'A film', 'film.mp4', 5, 'uploading')",
+      );
+      await execute(
+        db,
+        `with made as (insert into uploads (id, kind, video_id, made_by, expires_at) select id, 'whole', id, 'test', now() from videos returning id)
+         select id from made`,
+      );
+      await execute(db, "insert into upload_parts (upload_id, start, size, blob) select id, 0, 5, $1 from uploads", [Buffer.alloc(32)]);
+      await closeDatabase(url);
+      expect((await migrate(url, { direction: "down" })).at(0)).toBe(migrations.at(-1)?.name);
+    });
+  });
+
   it("are made once when five processes start at the same time", async () => {
     await withEmpty(async (url) => {
       const made = await Promise.all(Array.from({ length: 5 }, () => migrate(url)));
-      expect(made.flat()).toEqual(["0001-main", "0002-plan"]);
+      expect(made.flat()).toEqual(migrations.map(({ name }) => name));
     });
   });
 
@@ -124,7 +145,7 @@ describe("sql", () => {
   });
 
   it.each([
-    ["a payload that is not of its kind", { kind: "chunk.repair", payload: { chunk: "x" } } as const],
+    ["a payload that is not of its kind", { kind: "disk.repair", payload: { disk: "x" } } as const],
     ["a payload that is too large", { kind: "video.span", payload: { text: "x".repeat(70_000) } } as const],
   ])("refuses %s", async (_what, job) => {
     const error: unknown = await transaction(db, async (tx) => await enqueue(tx, [job])).catch((thrown: unknown) => thrown);

@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { mkdir, mkdtemp, readdir, readlink, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
@@ -10,7 +10,7 @@ import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { childEnvironment } from "../../config/index.ts";
 import { DiskClient } from "../../mixins/disks/client.ts";
 import { DiskConnection } from "../../proto/disk.ts";
-import { draftsIn, filesIn, randomChunk, startDisk, type TestDisk } from "../support/disks.ts";
+import { chunkFile, draftsIn, filesIn, flipByte, randomChunk, startDisk, type TestDisk } from "../support/disks.ts";
 import { eventually } from "../support/eventually.ts";
 
 const MiB = 1024 * 1024;
@@ -87,6 +87,16 @@ describe("a disk that is killed while it writes", () => {
     expect(await draftsIn(disk)).toEqual([]);
   });
 
+  it("deletes nothing that was planned before its end", async () => {
+    const disk = await start();
+    const client = connect(disk);
+    const chunk = randomChunk(3000);
+    await client.putChunk({ ...chunk, epoch: 1 });
+    const { version } = (await client.statChunk(chunk))!;
+    await disk.restart();
+    await expect(client.deleteChunk({ ...chunk, epoch: 1, version })).rejects.toEqual(failsWith("CHUNK_CHANGED"));
+  });
+
   it("is the same disk afterwards", async () => {
     const disk = await start();
     const { id } = disk;
@@ -103,7 +113,7 @@ describe("the epoch", () => {
     await client.putChunk({ ...chunk, epoch: 5 });
     await disk.restart();
     await expect(client.putChunk({ ...randomChunk(10), epoch: 4 })).rejects.toEqual(failsWith("DISK_STALE_EPOCH"));
-    await expect(client.deleteChunk({ ...chunk, epoch: 4 })).rejects.toEqual(failsWith("DISK_STALE_EPOCH"));
+    await expect(client.deleteChunk({ ...chunk, epoch: 4, version: "any" })).rejects.toEqual(failsWith("DISK_STALE_EPOCH"));
     expect((await client.getChunk(chunk)).equals(chunk.bytes)).toBe(true);
     expect((await client.getDisk()).epoch).toBe(5);
   });
@@ -149,6 +159,79 @@ describe("a folder", () => {
     const disk = await start();
     await eventually(async () => (await filesIn(disk, "trash")).length === 1, { what: "the end of the old chunk" });
     expect(await filesIn(disk, "trash")).toContainEqual(expect.stringMatching(young));
+  });
+});
+
+async function storedAndForgotten(): Promise<{
+  disk: TestDisk;
+  client: DiskClient;
+  chunk: ReturnType<typeof randomChunk>;
+  sums: string;
+}> {
+  const disk = await start();
+  const client = connect(disk);
+  const chunk = randomChunk(3 * MiB);
+  await client.putChunk({ ...chunk, epoch: 1 });
+  const sums = join(disk.dir, "sums", chunk.hash.slice(0, 2), chunk.hash);
+  await eventually(async () => (await stat(sums)).size === (48 + 1) * 4, { what: "the file of the sums" });
+  await disk.restart();
+  return { disk, client, chunk, sums };
+}
+
+describe("the sums of the blocks of a chunk", () => {
+  const part = { offset: 100, length: 200_000 };
+
+  it("are known after a restart", async () => {
+    const { disk, client, chunk } = await storedAndForgotten();
+    await flipByte(chunkFile(disk, chunk.hash), 2 * MiB);
+    expect((await client.getChunk({ ...chunk, ...part })).equals(chunk.bytes.subarray(100, 200_100))).toBe(true);
+    await expect(client.getChunk({ ...chunk, offset: 2 * MiB, length: 1 })).rejects.toEqual(failsWith("CHUNK_CORRUPT"));
+  });
+
+  it.each([
+    ["lost", async (sums: string) => await rm(sums)],
+    ["damaged", async (sums: string) => await flipByte(sums, 0)],
+    ["cut short", async (sums: string) => await truncate(sums, 100)],
+    ["those of nothing", async (sums: string) => await writeFile(sums, "")],
+  ])("are made again from the whole chunk when they are %s", async (_what, damage) => {
+    const { client, chunk, sums } = await storedAndForgotten();
+    const before = await readFile(sums);
+    await damage(sums);
+    expect((await client.getChunk({ ...chunk, ...part })).equals(chunk.bytes.subarray(100, 200_100))).toBe(true);
+    expect((await readFile(sums)).equals(before)).toBe(true);
+  });
+
+  it("are not made of a chunk that is bad, wherever that is", async () => {
+    const { disk, client, chunk, sums } = await storedAndForgotten();
+    await rm(sums);
+    await flipByte(chunkFile(disk, chunk.hash), 2 * MiB);
+    await expect(client.getChunk({ ...chunk, ...part })).rejects.toEqual(failsWith("CHUNK_CORRUPT"));
+    expect((await client.getDisk()).quarantine.files).toBe(1);
+  });
+
+  it("go with the chunk", async () => {
+    const { disk, client, chunk } = await storedAndForgotten();
+    await client.deleteChunk({ ...chunk, epoch: 1, version: (await client.statChunk(chunk))!.version });
+    expect(await eventually(async () => (await filesIn(disk, "sums")).length === 0, { what: "the end of the sums" })).toBe(true);
+  });
+});
+
+describe("the figures of a disk", () => {
+  it("say what its chunks, its trash and its quarantine take, and how many faults it had, also after a restart", async () => {
+    const disk = await start();
+    const client = connect(disk);
+    const [kept, deleted, bad] = [randomChunk(1000), randomChunk(2000), randomChunk(4000)];
+    for (const chunk of [kept, deleted, bad]) await client.putChunk({ ...chunk, epoch: 1 });
+    await client.deleteChunk({ ...deleted, epoch: 1, version: (await client.statChunk(deleted))!.version });
+    await flipByte(chunkFile(disk, bad.hash), 7);
+    await expect(client.getChunk(bad)).rejects.toEqual(failsWith("CHUNK_CORRUPT"));
+    const facts = { chunks: 1, trash: { files: 1, bytes: 2000 }, quarantine: { files: 1, bytes: 4000 }, faults: 1, readOnly: null };
+    expect(await client.getDisk()).toMatchObject({ ...facts, faultsSinceStart: 1 });
+    await eventually(async () => (await client.getDisk()).usedBytes === 1000, { what: "the sizes of chunks" });
+    await disk.restart();
+    await eventually(async () => (await client.getDisk()).usedBytes === 1000, { what: "the sizes of chunks" });
+    await eventually(async () => (await client.getDisk()).quarantine.bytes === 4000, { what: "the sizes in the quarantine" });
+    expect(await client.getDisk()).toMatchObject({ ...facts, faultsSinceStart: 0 });
   });
 });
 

@@ -1,11 +1,13 @@
 /** A disk and its client, over a real socket and a real folder. */
-import { open, readFile, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type ClientWritableStream, credentials, Metadata, status } from "@grpc/grpc-js";
-import { DiskClient } from "../../mixins/disks/client.ts";
+import { DiskClient, type ListedChunk } from "../../mixins/disks/client.ts";
 import { DiskConnection, diskService } from "../../proto/disk.ts";
 import type { DiskServiceClient, PutChunkRequest } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import { windowsAreWide } from "../../services/disk/grpc/windows.ts";
-import { chunkFile, draftsIn, filesIn, randomChunk, startDisks, type TestDisk, type TestDisks } from "../support/disks.ts";
+import { addToDigests, DIGEST_BYTES, emptyDigests, partitionOf } from "../../services/kernel/digests.ts";
+import { chunkFile, draftsIn, filesIn, flipByte, randomChunk, startDisks, type TestDisk, type TestDisks } from "../support/disks.ts";
 import { eventually } from "../support/eventually.ts";
 
 const MiB = 1024 * 1024;
@@ -33,12 +35,18 @@ async function stored(size = 1000): Promise<{ hash: string; bytes: Buffer }> {
   return chunk;
 }
 
+async function versionOf(chunk: { readonly hash: string }): Promise<string> {
+  const there = await client.statChunk(chunk);
+  if (!there) throw new Error(`The disk does not hold ${chunk.hash}.`);
+  return there.version;
+}
+
 describe("a chunk", () => {
   it.each([1, 1000, 256 * 1024, 256 * 1024 + 1, 8 * MiB])("of %i bytes comes back as it went in", async (size) => {
     const { hash, bytes } = await stored(size);
     const read = await client.getChunk({ hash });
     expect(read.equals(bytes)).toBe(true);
-    expect(await client.statChunk({ hash })).toBe(size);
+    expect((await client.statChunk({ hash }))?.size).toBe(size);
     expect((await readFile(chunkFile(disk, hash))).equals(bytes)).toBe(true);
   });
 
@@ -67,6 +75,28 @@ describe("a chunk", () => {
     expect((await client.getChunk(range)).equals(bytes.subarray(offset, length && offset + length))).toBe(true);
   });
 
+  it.each([
+    ["that lies within one block", 70_000, 10],
+    ["that cuts its first and its last block", 65_000, 3 * 65_536],
+    ["of whole blocks", 65_536, 2 * 65_536],
+    ["that ends where the chunk ends", 600_000 - 100_000, 100_000],
+    ["of everything", 0, 600_000],
+  ])("gives no part %s when that has changed on the medium", async (_what, offset, length) => {
+    for (const position of [offset, offset + length - 1]) {
+      const chunk = await stored(600_000);
+      await flipByte(chunkFile(disk, chunk.hash), position);
+      await expect(client.getChunk({ ...chunk, offset, length })).rejects.toEqual(failsWith("CHUNK_CORRUPT"));
+      await expect(client.getChunk({ ...chunk, offset, length })).rejects.toEqual(failsWith("CHUNK_NOT_FOUND"));
+    }
+  });
+
+  it("gives a part that is good without reading the others", async () => {
+    const chunk = await stored(2 * MiB);
+    await flipByte(chunkFile(disk, chunk.hash), MiB);
+    const part = await client.getChunk({ ...chunk, offset: 10, length: 100_000 });
+    expect(part.equals(chunk.bytes.subarray(10, 100_010))).toBe(true);
+  });
+
   it("refuses bytes that it does not have", async () => {
     const { hash } = await stored(100);
     await expect(client.getChunk({ hash, offset: 50, length: 51 })).rejects.toEqual(failsWith("RANGE_NOT_SATISFIABLE"));
@@ -74,12 +104,39 @@ describe("a chunk", () => {
 
   it("goes to the trash when it is deleted, and can be stored again", async () => {
     const chunk = await stored();
-    expect(await client.deleteChunk({ hash: chunk.hash, epoch: 1 })).toEqual({ existed: true });
-    expect(await client.deleteChunk({ hash: chunk.hash, epoch: 1 })).toEqual({ existed: false });
+    const deletion = { hash: chunk.hash, epoch: 1, version: await versionOf(chunk) };
+    expect(await client.deleteChunk(deletion)).toEqual({ existed: true });
+    expect(await client.deleteChunk(deletion)).toEqual({ existed: false });
     expect(await client.statChunk(chunk)).toBeUndefined();
     await expect(client.getChunk(chunk)).rejects.toEqual(failsWith("CHUNK_NOT_FOUND"));
     expect(await filesIn(disk, "trash")).toContainEqual(expect.stringMatching(new RegExp(`^[0-9]+-${chunk.hash}$`)));
     expect(await client.putChunk({ ...chunk, epoch: 1 })).toEqual({ existed: false });
+  });
+
+  it("stays when it was stored again after somebody decided to delete it", async () => {
+    const chunk = await stored();
+    const version = await versionOf(chunk);
+    expect(await versionOf(chunk)).toBe(version);
+    await client.putChunk({ ...chunk, epoch: 1 });
+    await expect(client.deleteChunk({ ...chunk, epoch: 1, version })).rejects.toEqual(failsWith("CHUNK_CHANGED"));
+    expect((await client.getChunk(chunk)).equals(chunk.bytes)).toBe(true);
+    expect(await client.deleteChunk({ ...chunk, epoch: 1, version: await versionOf(chunk) })).toEqual({ existed: true });
+  });
+
+  it("stays when a delete does not say which file it means", async () => {
+    const chunk = await stored();
+    await expect(client.deleteChunk({ ...chunk, epoch: 1, version: "" })).rejects.toEqual(failsWith("INVALID_REQUEST"));
+    expect(await versionOf(chunk)).not.toBe("");
+  });
+
+  it("gets another version with each of many stores of the same bytes", async () => {
+    const chunk = await stored();
+    const versions = [await versionOf(chunk)];
+    for (let time = 0; time < 100; time += 1) {
+      await client.putChunk({ ...chunk, epoch: 1 });
+      versions.push(await versionOf(chunk));
+    }
+    expect(new Set(versions).size).toBe(versions.length);
   });
 
   it("that has changed on the medium is never given as good, and makes room for a good one", async () => {
@@ -90,6 +147,14 @@ describe("a chunk", () => {
     expect(await filesIn(disk, "quarantine")).toContainEqual(expect.stringMatching(chunk.hash));
     expect(await client.putChunk({ ...chunk, epoch: 1 })).toEqual({ existed: false });
     expect((await client.getChunk(chunk)).equals(chunk.bytes)).toBe(true);
+  });
+
+  it("that has changed on the medium does not stand for good bytes that are offered again", async () => {
+    const chunk = await stored(3 * MiB);
+    await flipByte(chunkFile(disk, chunk.hash), 2 * MiB);
+    expect(await client.putChunk({ ...chunk, epoch: 1 })).toEqual({ existed: false });
+    expect((await client.getChunk(chunk)).equals(chunk.bytes)).toBe(true);
+    expect(await filesIn(disk, "quarantine")).toContainEqual(expect.stringMatching(chunk.hash));
   });
 
   it("that is empty on the medium is not one", async () => {
@@ -106,15 +171,6 @@ describe("a chunk", () => {
     expect((await client.getChunk(chunk)).equals(chunk.bytes)).toBe(true);
   });
 });
-
-async function flipByte(path: string, position: number): Promise<void> {
-  const file = await open(path, "r+");
-  const byte = Buffer.alloc(1);
-  await file.read(byte, 0, 1, position);
-  byte[0]! ^= 1;
-  await file.write(byte, 0, 1, position);
-  await file.close();
-}
 
 type Part = PutChunkRequest["part"];
 const header = (hash: string, size: number): Part => ({ $case: "header", value: { sha256: Buffer.from(hash, "hex"), size, epoch: 1 } });
@@ -203,6 +259,90 @@ describe("an upload that does not end as it should", () => {
   });
 });
 
+describe("a list of chunks", () => {
+  it("has those of one partition in the order of their names, page by page, as they can be asked for one by one", async () => {
+    for (let count = 0; count < 40; count += 1) await stored(count + 1);
+    const bits = 2;
+    const here = (await filesIn(disk, "chunks")).toSorted();
+    for (const partition of [0, 1, 2, 3]) {
+      const pages: ListedChunk[][] = [];
+      do pages.push(await client.listChunks({ bits, partition, after: pages.at(-1)?.at(-1)?.hash, limit: 7 }));
+      while (pages.at(-1)!.length > 0);
+      const listed = pages.flat();
+      expect(listed.map(({ hash }) => hash)).toEqual(here.filter((hash) => partitionOf(Buffer.from(hash, "hex"), bits) === partition));
+      expect(await Promise.all(listed.map((chunk) => client.statChunk(chunk)))).toEqual(
+        listed.map(({ size, version }) => ({ size, version })),
+      );
+      expect(listed.every(({ ageSeconds }) => ageSeconds < 600)).toBe(true);
+    }
+  });
+
+  it("of 16 bits is a single folder", async () => {
+    const { hash } = await stored();
+    const partition = Number.parseInt(hash.slice(0, 4), 16);
+    expect((await client.listChunks({ bits: 16, partition, limit: 100 })).map((chunk) => chunk.hash)).toEqual([hash]);
+  });
+
+  it.each([
+    { bits: 17, partition: 0, limit: 1 },
+    { bits: 2, partition: 4, limit: 1 },
+    { bits: 2, partition: 0, limit: 0 },
+    { bits: 2, partition: 0, limit: 10_001 },
+    { bits: 2, partition: 0, limit: 1, after: "abcd" },
+  ])("is refused for %j", async (page) => {
+    await expect(client.listChunks(page)).rejects.toEqual(failsWith("INVALID_REQUEST"));
+  });
+});
+
+describe("digests", () => {
+  it.each([0, 3, 8, 12, 16])("of %i bits are those of the names that lie on the medium", async (bits) => {
+    await stored();
+    const expected = emptyDigests(bits);
+    for (const hash of await filesIn(disk, "chunks")) addToDigests(expected, bits, Buffer.from(hash, "hex"));
+    expect((await client.getDigests({ bits })).equals(expected)).toBe(true);
+  });
+
+  it("tell of a chunk that somebody removed by hand", async () => {
+    const { hash } = await stored();
+    const before = await client.getDigests({ bits: 12 });
+    await rename(chunkFile(disk, hash), join(disk.dir, "removed"));
+    const after = await client.getDigests({ bits: 12 });
+    await rename(join(disk.dir, "removed"), chunkFile(disk, hash));
+    const differing = Array.from({ length: 4096 }, (_, partition) => partition).filter(
+      (partition) => !sliceOf(before, partition).equals(sliceOf(after, partition)),
+    );
+    expect(differing).toEqual([partitionOf(Buffer.from(hash, "hex"), 12)]);
+  });
+
+  it("of more than 16 bits are refused", async () => {
+    await expect(client.getDigests({ bits: 17 })).rejects.toEqual(failsWith("INVALID_REQUEST"));
+  });
+});
+
+const sliceOf = (digests: Buffer, partition: number) => digests.subarray(partition * DIGEST_BYTES, (partition + 1) * DIGEST_BYTES);
+
+describe("a call that means another disk", () => {
+  it("is refused, whatever it wants", async () => {
+    const chunk = await stored();
+    const mistaken = client.meaning("00000000-0000-4000-8000-000000000000");
+    const calls = [
+      mistaken.putChunk({ ...randomChunk(MiB), epoch: 1 }),
+      mistaken.getChunk(chunk),
+      mistaken.statChunk(chunk),
+      mistaken.deleteChunk({ ...chunk, epoch: 1, version: await versionOf(chunk) }),
+      mistaken.listChunks({ bits: 0, partition: 0, limit: 1 }),
+      mistaken.getDigests({ bits: 0 }),
+      mistaken.getDisk(),
+    ];
+    await Promise.all(calls.map((call) => expect(call).rejects.toEqual(failsWith("DISK_MISTAKEN"))));
+    expect((await client.getChunk(chunk)).equals(chunk.bytes)).toBe(true);
+  });
+
+  it("is answered by the disk that is meant", async () => {
+    expect((await client.meaning(disk.id).getDisk()).id).toBe(disk.id);
+  });
+});
+
 const nothing = () => Buffer.alloc(0);
 
 describe("the secret", () => {
@@ -222,6 +362,33 @@ describe("the secret", () => {
     await expect(stranger.putChunk({ ...randomChunk(8 * MiB), epoch: 1 })).rejects.toEqual(failsWith("DISK_UNAUTHENTICATED"));
     expect(await stranger.isServing()).toBe(true);
     stranger.close();
+  });
+});
+
+const raw = (bytes: Buffer) => bytes;
+
+describe("reflection", () => {
+  /** ServerReflectionRequest {list_services: ""}. */
+  const listServices = Buffer.from([(7 << 3) | 2, 0]);
+
+  async function reflect(secret: string): Promise<string> {
+    const connection = new DiskConnection(disk.address, credentials.createInsecure());
+    const metadata = new Metadata();
+    metadata.set("authorization", `Bearer ${secret}`);
+    const call = connection.makeBidiStreamRequest("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", raw, raw, metadata, {});
+    call.end(listServices);
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    call.on("data", (answer: Buffer) => resolve(answer.toString("latin1")));
+    call.on("error", reject);
+    return await promise.finally(() => connection.close());
+  }
+
+  it("tells who has the secret what can be asked", async () => {
+    expect(await reflect(started.secret)).toContain("tritontube.disk.v1.DiskService");
+  });
+
+  it("tells nobody else", async () => {
+    await expect(reflect("not the secret of this disk")).rejects.toEqual(expect.objectContaining({ code: status.UNAUTHENTICATED }));
   });
 });
 

@@ -2,7 +2,7 @@
 import { mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { loadPage } from "../../services/gateway/http/page.ts";
-import { pageRoutes } from "../../services/gateway/routes.ts";
+import { pageRoutes } from "../../services/gateway/page-routes.ts";
 import { removeFolder, temporaryFolder } from "../support/tritontube.ts";
 
 let folder: string;

@@ -233,6 +233,17 @@ describe("what is remembered", () => {
   });
 });
 
+describe("a storyboard", () => {
+  it("is a picture, and a document that says what part of it shows what time", async () => {
+    const picture = await get(`${base}/storyboard.jpg`);
+    expect([picture.status, picture.headers["content-type"]]).toEqual([200, "image/jpeg"]);
+    const times = await get(`${base}/storyboard.vtt`);
+    expect([times.status, times.headers["content-type"]]).toEqual([200, "text/vtt"]);
+    expect(times.body.toString()).toContain("00:00:04.000 --> 01:00:00.500\nstoryboard.jpg#xywh=160,0,160,90\n");
+    expect((await get(`/api/v1/videos/0189abcd-0000-7000-8000-0000000000ff/storyboard.vtt`)).status).toBe(404);
+  });
+});
+
 describe("a thumbnail", () => {
   it("is a picture that is asked about each time", async () => {
     const answer = await get(`${base}/thumbnail.jpg`);

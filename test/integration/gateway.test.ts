@@ -39,7 +39,7 @@ describe("reading videos", () => {
     const answer = await get("/api/v1/videos?limit=10&page=2");
     const { data, meta } = answer.json();
     expect(data).toHaveLength(10);
-    expect(meta).toEqual({ page: 2, limit: 10, total: 31, hasMore: true, nextCursor: "20" });
+    expect(meta).toEqual({ page: 2, limit: 10, total: 31, totalEstimated: false, hasMore: true, nextCursor: "20", corrected: null });
     expect(answer.headers.link).toBe(
       '</api/v1/videos?page=1&limit=10>; rel="first", </api/v1/videos?page=1&limit=10>; rel="prev", ' +
         '</api/v1/videos?page=3&limit=10>; rel="next", </api/v1/videos?page=4&limit=10>; rel="last"',
@@ -134,7 +134,7 @@ describe("what is not in the interface", () => {
     ["POST", "/api/v1/videos", "GET, HEAD, OPTIONS"],
     ["GET", "/api/v1/videos/upload", "POST, OPTIONS"],
     ["HEAD", "/api/v1/videos/upload", "POST, OPTIONS"],
-    ["PATCH", `/api/v1/videos/${id}`, "GET, HEAD, DELETE, OPTIONS"],
+    ["PUT", `/api/v1/videos/${id}`, "GET, HEAD, PATCH, DELETE, OPTIONS"],
     ["DELETE", `/api/v1/videos/${id}/streams/1/720p/1.m4s`, "GET, HEAD, OPTIONS"],
     ["POST", "/", "GET, HEAD, OPTIONS"],
   ])("is 405 by its method: %s %s", async (method, target, allow) => {
@@ -146,7 +146,7 @@ describe("what is not in the interface", () => {
   it("answers OPTIONS with the methods, and lets no other origin in", async () => {
     const headers = { Origin: "https://elsewhere.example", "Access-Control-Request-Method": "DELETE" };
     const answer = await get(`/api/v1/videos/${id}`, { method: "OPTIONS", headers });
-    expect([answer.status, answer.headers.allow]).toEqual([204, "GET, HEAD, DELETE, OPTIONS"]);
+    expect([answer.status, answer.headers.allow]).toEqual([204, "GET, HEAD, PATCH, DELETE, OPTIONS"]);
     expect(Object.keys(answer.headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
     expect(problemIn(await get("/nope", { method: "OPTIONS" }))).toMatchObject({ status: 404, code: "ROUTE_NOT_FOUND" });
   });
@@ -290,6 +290,9 @@ describe("every answer", () => {
         bytes: expect.any(Number) as number,
         ms: expect.any(Number) as number,
         aborted: false,
+        client: "127.0.0.1",
+        user: null,
+        dependencies: {},
       },
     });
     expect(lines[0]?.fields.bytes).toBeGreaterThan(answer.body.length);

@@ -82,6 +82,15 @@ describe("the queue", () => {
     expect(await claim(db, { kind, worker: "w", leaseMs: 60_000 })).toBeNull();
   });
 
+  it("gives a worker that asks for urgent jobs no other", async () => {
+    await add({ priority: 999 }, { priority: 1000 }, { priority: 2000 });
+    const priorities: unknown[] = [];
+    for (let asked = 0; asked < 3; asked++)
+      priorities.push((await claim(db, { kind, worker: "w", leaseMs: 60_000, priorityMin: 1000 }))?.priority);
+    expect(priorities).toEqual([2000, 1000, undefined]);
+    expect((await claimed()).priority).toBe(999);
+  });
+
   it("takes a job away when its lease ran out: the next holder has a higher fence, and the former one is told that the job is lost", async () => {
     await add({});
     const first = await claimed();

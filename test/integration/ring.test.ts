@@ -28,7 +28,7 @@ beforeAll(async () => {
   process.env["DISK_SECRET"] = disks.secret;
 });
 beforeEach(async () => {
-  await execute(db, "truncate rings, disks");
+  await execute(db, "truncate rings, disks, ring_changes, partitions, jobs");
 });
 afterEach(async () => {
   await Promise.all(brokers.splice(0).map((broker) => broker.stop()));
@@ -45,7 +45,8 @@ async function start(addresses: readonly string[] = disks.disks.map(({ address }
 }
 
 const typeOf = async (attempt: Promise<unknown>): Promise<string | undefined> => errorType(await attempt.catch((error: unknown) => error));
-const statesOf = async (broker: ServiceBroker) => (await call(broker, ring.disks, {})).map(({ state }) => state).toSorted();
+const statesOf = async (broker: ServiceBroker) =>
+  (await call(broker, ring.disks, {})).map(({ state, up }) => `${state}, ${up ? "up" : "down"}`).toSorted();
 
 describe("the ring service", () => {
   it("makes the first ring of the disks that it is told of", async () => {
@@ -54,14 +55,16 @@ describe("the ring service", () => {
     expect(view).toMatchObject({ epoch: 1, partitionBits: 12, replicas: 3 });
     expect(view.disks.map(({ id }) => id)).toEqual(disks.disks.map(({ id }) => id).toSorted());
     expect(check(view)).toEqual([]);
-    expect(await statesOf(broker)).toEqual(["up", "up", "up"]);
+    expect(await statesOf(broker)).toEqual(["in, up", "in, up", "in, up"]);
   });
 
   it("makes no ring of fewer disks than it keeps copies, however long the others are silent", async () => {
     const broker = await start([disks.disks[0]!.address, await silentAddress(), await silentAddress()]);
-    const service = broker.getLocalService("ring") as unknown as { found(patienceIsOver: boolean): Promise<void> };
+    const { founding } = broker.getLocalService("ring") as unknown as {
+      founding: { attempt(of: { patience: boolean }): Promise<boolean> };
+    };
     await eventually(async () => (await call(broker, ring.disks, {})).length === 1);
-    await service.found(true);
+    expect(await founding.attempt({ patience: false })).toBe(false);
     expect(await typeOf(call(broker, ring.get, {}))).toBe("RING_EMPTY");
   });
 
@@ -115,10 +118,10 @@ describe("the ring service", () => {
     const broker = await start(disks.disks.slice(0, 2).map(({ address }) => address));
     await eventually(() => call(broker, ring.get, {}));
     await call(broker, ring.register, { address: disks.disks[2]!.address });
-    expect(await statesOf(broker)).toEqual(["spare", "up", "up"]);
+    expect(await statesOf(broker)).toEqual(["in, up", "in, up", "spare, up"]);
     expect((await call(broker, ring.get, {})).disks).toHaveLength(2);
     await disks.disks[1]!.kill();
-    const down = (await call(broker, ring.disks, {})).find(({ state }) => state === "down");
+    const down = (await call(broker, ring.disks, {})).find(({ up }) => !up);
     expect(down).toMatchObject({
       id: disks.disks[1]!.id,
       freeBytes: 0,
@@ -145,7 +148,7 @@ describe("the ring service", () => {
     await eventually(() => call(broker, ring.get, {}));
     await execute(db, "update disks set address = $1 where id = $2", [disks.disks[0]!.address, disks.disks[1]!.id]);
     const found = (await call(broker, ring.disks, {})).find(({ id }) => id === disks.disks[1]!.id);
-    expect(found).toMatchObject({ state: "down", reason: expect.stringContaining(disks.disks[0]!.id) as string });
+    expect(found).toMatchObject({ up: false, reason: expect.stringContaining(disks.disks[0]!.id) as string });
   });
 
   it("refuses what is not an address, and says when nobody answers at one", async () => {

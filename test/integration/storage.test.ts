@@ -21,7 +21,7 @@ const hashesOf = async (blob: string): Promise<string[]> => {
   const { chunks } = await call(cluster.broker, blobs.get, { blob });
   return Array.from({ length: chunks.length / 32 }, (_, n) => Buffer.from(chunks.subarray(n * 32, n * 32 + 32)).toString("hex"));
 };
-const repairsLeft = async () => (await rows(cluster.db, "select 1 from jobs where kind = 'chunk.repair' and state <> 'done'")).length;
+const repairsLeft = async () => (await rows(cluster.db, "select 1 from missing_copies")).length;
 const eachOnEveryDisk = async (hashes: readonly string[]): Promise<boolean> => {
   const held = await Promise.all(cluster.disks.map(chunksOn));
   return held.every((chunks) => hashes.every((hash) => chunks.has(hash)));
@@ -236,10 +236,28 @@ describe("storage on three disks", () => {
     // The epoch of the ring that storage still has in memory is refused at the commit.
     const { blob } = await cluster.write(bytes);
     expect((await cluster.read(blob)).equals(bytes)).toBe(true);
-    expect(await typeOf(call(cluster.broker, blobs.commit, { epoch: 1, size: 1, chunks: new Uint8Array(32), missing: [] }))).toBe(
-      "DISK_STALE_EPOCH",
-    );
+    expect(
+      await typeOf(
+        call(cluster.broker, blobs.commit, {
+          epoch: 1,
+          size: 1,
+          chunks: new Uint8Array(32),
+          leasedAt: new Date().toISOString(),
+          missing: [],
+        }),
+      ),
+    ).toBe("DISK_STALE_EPOCH");
     expect((await cluster.read(warm.blob)).length).toBe(10);
+  });
+
+  it("waits with a chunk that is just being deleted until it is gone, and then writes it", async () => {
+    const bytes = bytesOf(1000);
+    const hash = createHash("sha256").update(bytes).digest();
+    await execute(cluster.db, "insert into chunks (sha256, size, state) values ($1, 1000, 'leaving')", [hash]);
+    const writing = cluster.write(bytes);
+    expect(await Promise.race([writing, cluster.write(bytesOf(10)).then(() => "still waiting")])).toBe("still waiting");
+    await execute(cluster.db, "delete from chunks where sha256 = $1", [hash]);
+    expect((await cluster.read((await writing).blob)).equals(bytes)).toBe(true);
   });
 
   it("works on while the ring service is away", async () => {

@@ -240,7 +240,7 @@ async function plainTask(shop: Workshop, name: string): Promise<SpanTask> {
 async function longTask(shop: Workshop): Promise<SpanTask> {
   const source = shop.store(await readFile(await sources.path("long.mp4")));
   const { facts } = await shop.plan(source);
-  const { tasks } = planOf({ ...facts, seekable: false }, { ...source, demuxer: "mov" }, { preset: "ultrafast" });
+  const { tasks } = planOf({ ...facts, seekable: false }, { ...source, demuxer: "mov" }, { preset: "ultrafast", startPriority: 1000 });
   return taskOf("video.span", tasks.find(({ kind }) => kind === "video.span")?.payload);
 }
 

@@ -1,5 +1,5 @@
 /** What phones, cameras, browsers and broadcasters send, through real ffmpeg: every set of programs that this machine has. */
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { taskOf, type Plan, type SpanTask } from "../../services/transcoder/domain/plan.ts";
 import type { ProgramPaths } from "../../services/transcoder/ffmpeg/locate.ts";
@@ -156,6 +156,25 @@ describeWithToolsets((paths: ProgramPaths) => {
     expect(await worstPsnr(whole, joined)).toBeGreaterThan(28);
   });
 
+  it("makes the rendition first that somebody waits for, and the same pictures", async () => {
+    const shop = workshop();
+    const { plan } = await shop.plan(shop.store(await readFile(await sources.path("plain.mp4"))));
+    const [span] = spansOf(plan);
+    const order = async (task: unknown): Promise<string[]> => {
+      const published: string[] = [];
+      const hand = shop.hand(new AbortController().signal, {
+        publish: async ({ rendition, segments }) =>
+          void published.push(...segments.map(({ number, blob }) => `${rendition} ${number} ${blob}`)),
+      });
+      await doTask("video.span", task, hand);
+      return published;
+    };
+    const together = await order(span);
+    const apart = await order({ ...span, wanted: "240p" });
+    expect(apart.slice(0, together.length / 2).every((line) => line.startsWith("240p"))).toBe(true);
+    expect(apart.toSorted()).toEqual(together.toSorted());
+  });
+
   it("takes a poster that is not dark from a video that begins dark", async () => {
     const made = await workshop().convert(await sources.path("dark-start.mp4"));
     const path = join(await place(), "poster.jpg");
@@ -267,8 +286,8 @@ function spansOf({ tasks }: Plan): SpanTask[] {
 
 /** The smallest rendition as a file, encoded as one span from the first frame to the last. */
 async function inOnePiece(shop: Workshop, { facts, plan }: Made, path: string): Promise<string> {
-  const [first] = spansOf(plan);
-  if (!first) throw new Error("The plan has no span.");
+  const some = spansOf(plan).at(-1);
+  if (!some) throw new Error("The plan has no span.");
   const parts: string[] = [];
   const hand = shop.hand(new AbortController().signal, {
     async publish({ init, segments }) {
@@ -276,8 +295,8 @@ async function inOnePiece(shop: Workshop, { facts, plan }: Made, path: string): 
       parts.push(...segments.map(({ blob }) => blob));
     },
   });
-  const span = { index: 0, first: 0, frames: facts.picture.frames, last: true };
-  await doTask("video.span", { ...first, span, renditions: first.renditions.slice(-1) }, hand);
+  const span = { index: 0, first: 0, frames: facts.picture.frames, segment: 1, last: true };
+  await doTask("video.span", { ...some, span, renditions: some.renditions.slice(-1) }, hand);
   await writeFile(path, Buffer.concat(parts.map((blob) => shop.bytesOf(blob))));
   return path;
 }

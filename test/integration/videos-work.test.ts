@@ -1,5 +1,6 @@
 import { execute, one, rows } from "../../mixins/database/sql.ts";
 import { jobs } from "../../services/jobs/contract.ts";
+import { onlyPerson } from "../../services/kernel/principal.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { videos } from "../../services/videos/contract.ts";
 import { plan, refOf, startCatalogue, typeOf, type TestCatalogue } from "../support/videos.ts";
@@ -23,7 +24,7 @@ describe("the work on a video", () => {
     const thumbnail = await here.blob(300);
     await call(here.broker, videos.publishThumbnail, { job: refOf(picture), ...thumbnail });
 
-    const during = await call(here.broker, videos.status, { id });
+    const during = await call(here.broker, videos.status, { as: onlyPerson, id });
     expect(during).toMatchObject({ status: "processing", playable: true, spansDone: 0, spansTotal: 2, attempts: 1, error: null });
     expect(during.renditions.map(({ name, segmentsDone, segmentsTotal }) => [name, segmentsDone, segmentsTotal])).toEqual([
       ["360p", 3, 3],
@@ -34,7 +35,7 @@ describe("the work on a video", () => {
     for (const job of [first, second, audio]) await call(here.broker, videos.finish, { job: refOf(job) });
     expect(await here.statusOf(id)).toBe("processing");
     await call(here.broker, videos.finish, { job: refOf(picture) });
-    expect(await call(here.broker, videos.get, { id })).toMatchObject({
+    expect(await call(here.broker, videos.get, { as: onlyPerson, id })).toMatchObject({
       status: "ready",
       playable: true,
       progress: 1,
@@ -48,8 +49,8 @@ describe("the work on a video", () => {
         { name: "720p", width: 1280, height: 720, bitrate: 200_000, codecs: "avc1.64001f" },
       ],
     });
-    expect(await call(here.broker, videos.status, { id })).toMatchObject({ progress: 1, secondsLeft: 0, spansDone: 2 });
-    expect(await call(here.broker, videos.thumbnail, { id })).toEqual(thumbnail);
+    expect(await call(here.broker, videos.status, { as: onlyPerson, id })).toMatchObject({ progress: 1, secondsLeft: 0, spansDone: 2 });
+    expect(await call(here.broker, videos.thumbnail, { id })).toEqual({ id, owner: null, visibility: "public", ...thumbnail });
     expect(here.told.filter((line) => line.startsWith(id))).toEqual([`${id} queued`, `${id} processing`, `${id} ready`]);
   });
 
@@ -76,7 +77,7 @@ describe("the work on a video", () => {
     });
     const stored = await one(here.db, "select encode(blob, 'hex') as blob, size from segments where rendition = '720p' and number = 1");
     expect(stored).toEqual({ blob: again.blob, size: 200_000 });
-    expect((await call(here.broker, videos.get, { id })).renditions[1]?.bitrate).toBe(400_000);
+    expect((await call(here.broker, videos.get, { as: onlyPerson, id })).renditions[1]?.bitrate).toBe(400_000);
   });
 
   it("refuses a part that was not encoded like the others, and a rendition that was not planned", async () => {
@@ -126,7 +127,7 @@ describe("the work on a video", () => {
     const held = await here.convert();
     await here.publish(held[2], "audio", 3);
     await here.finish(...held);
-    const { status, renditions: stored } = await call(here.broker, videos.status, { id });
+    const { status, renditions: stored } = await call(here.broker, videos.status, { as: onlyPerson, id });
     expect(status).toBe("ready");
     expect(stored.at(-1)).toEqual({ name: "audio", segmentsDone: 3, segmentsTotal: 3, progress: 1 });
   });
@@ -136,7 +137,7 @@ describe("the work on a video", () => {
     const held = await here.convert();
     await execute(here.db, "delete from segments where rendition = '360p' and number = 2");
     await here.finish(...held);
-    expect((await call(here.broker, videos.get, { id })).error).toEqual({
+    expect((await call(here.broker, videos.get, { as: onlyPerson, id })).error).toEqual({
       code: "TRANSCODE_FAILED",
       message: "The rendition 360p has a gap: 2 segments, and the last is number 3.",
     });
@@ -153,7 +154,7 @@ describe("the work on a video", () => {
     const again = await here.claim("video.span");
     expect(again.attempts).toBe(2);
     await call(here.broker, videos.fail, { job: refOf(again), failure, final: true });
-    const after = await call(here.broker, videos.status, { id });
+    const after = await call(here.broker, videos.status, { as: onlyPerson, id });
     expect(after).toMatchObject({ status: "failed", error: { code: "TRANSCODE_FAILED", message: "ffmpeg ended early" }, attempts: 2 });
     expect(JSON.stringify(after)).not.toContain("x264");
     expect(await rows(here.db, "select 1 from jobs where state in ('queued', 'running')")).toEqual([]);
@@ -168,7 +169,7 @@ describe("the work on a video", () => {
       await call(here.broker, videos.fail, { job: refOf(inspection), failure, final: false, excused: true });
       await execute(here.db, "update jobs set run_at = now()");
     }
-    expect(await call(here.broker, videos.status, { id })).toMatchObject({ status: "queued", error: null, attempts: 0 });
+    expect(await call(here.broker, videos.status, { as: onlyPerson, id })).toMatchObject({ status: "queued", error: null, attempts: 0 });
   });
 
   it("can do without a picture", async () => {
@@ -189,7 +190,7 @@ describe("the work on a video", () => {
         call(here.broker, jobs.beat, { leaseMs: 3000, held: held.toReversed().map((job) => ({ ...refOf(job), progress: 0.5 })) }),
       );
       const ends = held.map((job) => typeOf(call(here.broker, videos.finish, { job: refOf(job) })));
-      const outcomes = await Promise.all([...ends, typeOf(call(here.broker, videos.remove, { id }))]);
+      const outcomes = await Promise.all([...ends, typeOf(call(here.broker, videos.remove, { as: onlyPerson, id }))]);
       await Promise.all(beats);
       expect(outcomes.filter((type) => type !== undefined && type !== "JOB_LOST")).toEqual([]);
     }
@@ -209,7 +210,7 @@ describe("a segment that somebody waits for", () => {
     expect(await call(here.broker, videos.want, wanted(older, 3))).toBeNull();
     expect(here.told).toEqual(["waiting video.span"]);
     const span = await here.claim("video.span");
-    expect([span.videoId, span.payload]).toEqual([older, { part: 2 }]);
+    expect([span.videoId, span.payload]).toEqual([older, { part: 2, wanted: "720p" }]);
     expect(await call(here.broker, videos.want, wanted(older, 3))).toBeNull();
     await here.publish(span, "720p", 3);
     expect(await call(here.broker, videos.want, wanted(older, 3))).toMatchObject({ number: 3, start: 240_000, duration: 12_000 });
@@ -229,7 +230,7 @@ describe("a segment that somebody waits for", () => {
     await here.finish(...held);
     expect(await outcomes()).toEqual(nothing);
     expect(await call(here.broker, videos.want, wanted(id, 3))).toMatchObject({ number: 3 });
-    await call(here.broker, videos.remove, { id });
+    await call(here.broker, videos.remove, { as: onlyPerson, id });
     expect(await typeOf(call(here.broker, videos.want, wanted(id, 3)))).toBe("VIDEO_NOT_FOUND");
   });
 
@@ -248,8 +249,8 @@ describe("playback", () => {
     await call(here.broker, videos.applyPlan, { ...inspection, ...plan });
     const [span, audio] = [await here.claim("video.span"), await here.claim("video.audio")];
     const isPlayable = async (): Promise<boolean> => {
-      const { playable } = await call(here.broker, videos.get, { id });
-      expect((await call(here.broker, videos.status, { id })).playable).toBe(playable);
+      const { playable } = await call(here.broker, videos.get, { as: onlyPerson, id });
+      expect((await call(here.broker, videos.status, { as: onlyPerson, id })).playable).toBe(playable);
       expect(await typeOf(call(here.broker, videos.playback, { id }))).toBe(playable ? undefined : "VIDEO_NOT_PLAYABLE");
       return playable;
     };

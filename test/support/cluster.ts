@@ -14,6 +14,7 @@ import { call } from "../../services/kernel/rpc.ts";
 import ringService from "../../services/ring/ring.service.ts";
 import { storage, type StoredBlob } from "../../services/storage/contract.ts";
 import storageService from "../../services/storage/storage.service.ts";
+import upkeepService from "../../services/upkeep/upkeep.service.ts";
 import { startDisks, type TestDisk } from "./disks.ts";
 import { testDatabase } from "./postgres.ts";
 import { startServices } from "./services.ts";
@@ -27,12 +28,19 @@ export interface Cluster {
   stop(): Promise<void>;
 }
 
-export async function startCluster({ zones = ["default"], count = 3, settings = {} }: Partial<Options> = {}): Promise<Cluster> {
+export async function startCluster({
+  zones = ["default"],
+  count = 3,
+  settings = {},
+  services = [upkeepService],
+  through,
+}: Partial<Options> = {}): Promise<Cluster> {
   const [started, database] = await Promise.all([startDisks(count, { zones }), testDatabase()]);
   const { disks, secret } = started;
-  const environment = { DISKS: disks.map(({ address }) => address).join(","), DISK_SECRET: secret, ...settings };
+  const addresses = disks.map(({ address }) => address);
+  const environment = { DISKS: ((await through?.(addresses)) ?? addresses).join(","), DISK_SECRET: secret, ...settings };
   Object.assign(process.env, environment);
-  const broker = await startServices(database.url, ringService, blobsService, jobsService, storageService);
+  const broker = await startServices(database.url, ringService, blobsService, jobsService, storageService, ...services);
   return {
     broker,
     db: openDatabase(database.url, { connectionsMax: loadConfig().DATABASE_POOL }),
@@ -58,6 +66,10 @@ interface Options {
   readonly zones: readonly string[];
   /** Further settings of the services. */
   readonly settings: Readonly<Record<string, string>>;
+  /** Beside those that bytes need; upkeep when not given. */
+  readonly services: readonly object[];
+  /** Puts something between the services and the disks: answers the addresses at which they meet it. */
+  readonly through: (addresses: readonly string[]) => Promise<readonly string[]>;
 }
 
 /** As a network would bring them: pieces of odd lengths. */

@@ -94,7 +94,7 @@ export class Workshop {
   ): Promise<{ facts: SourceFacts; plan: Plan }> {
     let planned: { facts: SourceFacts; plan: Plan } | undefined;
     const applyPlan = async (facts: SourceFacts, plan: Plan) => void (planned = { facts, plan });
-    await inspect(source, this.hand(signal, { applyPlan }), { limits: LIMITS, preset: "ultrafast", ...settings });
+    await inspect(source, this.hand(signal, { applyPlan }), { limits: LIMITS, preset: "ultrafast", startPriority: 1000, ...settings });
     if (!planned) throw new Error("The inspection ended without a plan.");
     return planned;
   }
@@ -112,6 +112,8 @@ export class Workshop {
         applyPlan: nothing,
         publish: nothing,
         publishThumbnail: nothing,
+        stored: async () => await Promise.reject(new Error("No job of a plan asks for what is stored.")),
+        publishStoryboard: nothing,
         finish: nothing,
         ...ports,
         ...this.faults,

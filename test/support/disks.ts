@@ -2,13 +2,15 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, open, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { childEnvironment } from "../../config/index.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../services/disk/main.ts");
+/** The same, on files that fail. */
+const FAILING_MAIN = resolve(import.meta.dirname, "failing-disk.ts");
 const START_MS = 20_000;
 const LOG_CHARS_MAX = 65_536;
 const ENDING: ReadonlySet<string> = new Set(["SIGKILL", "SIGTERM", "SIGINT"]);
@@ -16,7 +18,7 @@ const ENDING: ReadonlySet<string> = new Set(["SIGKILL", "SIGTERM", "SIGINT"]);
 interface DiskOptions {
   readonly dir: string;
   readonly secret: string;
-  /** Further settings, e.g. ZONE or DISK_RESERVE_BYTES. */
+  /** Further settings, e.g. ZONE or DISK_RESERVE_BYTES; with those of test/support/failing-disk.ts it runs on files that fail. */
   readonly settings?: Readonly<Record<string, string>>;
 }
 
@@ -30,7 +32,9 @@ export interface TestDisk {
   readonly log: string;
   /** SIGKILL by default. Waits for the end of the process when the signal ends it; answers its exit code or signal. */
   kill(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals | null>;
-  /** Ends the process if it runs, and starts one for the same folder at the same address. */
+  /** The exit code or signal with which the process ends by itself. */
+  readonly ended: Promise<number | NodeJS.Signals | null>;
+  /** Ends the process if it runs, and starts one for the same folder at the same address, which fails no more. */
   restart(settings?: Readonly<Record<string, string>>): Promise<void>;
 }
 
@@ -69,7 +73,7 @@ export async function startDisks(
 
 /** One disk in a folder of your own. */
 export async function startDisk({ dir, secret, settings = {} }: DiskOptions): Promise<TestDisk> {
-  const environment = { DISK_DIR: dir, DISK_SECRET: secret, DISK_PORT: "0", DISK_RESERVE_BYTES: "0", ...settings };
+  const environment: Record<string, string> = { DISK_DIR: dir, DISK_SECRET: secret, DISK_PORT: "0", DISK_RESERVE_BYTES: "0", ...settings };
   let running = await launch(environment);
   return {
     dir,
@@ -86,9 +90,13 @@ export async function startDisk({ dir, secret, settings = {} }: DiskOptions): Pr
       return running.log();
     },
     kill: (signal = "SIGKILL") => kill(running.process, signal),
+    get ended() {
+      return endOf(running.process);
+    },
     async restart(more = {}) {
       await kill(running.process, "SIGKILL");
-      running = await launch({ ...environment, DISK_PORT: running.address.split(":")[1] ?? "0", ...more });
+      const { FAILPOINT: _failpoint, WITHOUT: _without, ...lasting } = environment;
+      running = await launch({ ...lasting, DISK_PORT: running.address.split(":")[1] ?? "0", ...more });
     },
   };
 }
@@ -101,7 +109,8 @@ interface Launched {
 }
 
 async function launch(settings: Record<string, string>): Promise<Launched> {
-  const child = spawn(process.execPath, [MAIN, "--exit-with-parent"], {
+  const main = "FAILPOINT" in settings || "WITHOUT" in settings ? FAILING_MAIN : MAIN;
+  const child = spawn(process.execPath, [main, "--exit-with-parent"], {
     env: childEnvironment({ ...settings, UV_THREADPOOL_SIZE: "16" }),
   });
   let log = "";
@@ -125,6 +134,11 @@ async function kill(child: ChildProcess, signal: NodeJS.Signals): Promise<number
   return child.exitCode ?? child.signalCode;
 }
 
+async function endOf(child: ChildProcess): Promise<number | NodeJS.Signals | null> {
+  if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+  return child.exitCode ?? child.signalCode;
+}
+
 /** A chunk that no other test has. */
 export function randomChunk(size: number): { hash: string; bytes: Buffer } {
   const bytes = randomBytes(size);
@@ -142,7 +156,17 @@ export async function filesIn(disk: TestDisk, folder: string): Promise<string[]>
   return entries.filter((entry) => entry.isFile()).map((entry) => entry.name);
 }
 
-/** Chunks on their way in. A new epoch is written in the same folder for a moment, and does not count. */
+/** Chunks on their way in. What else is replaced as a whole (the epoch, how far the scrub is) is written in the same folder for a moment, and does not count. */
 export async function draftsIn(disk: TestDisk): Promise<string[]> {
-  return (await filesIn(disk, "tmp")).filter((name) => name !== "epoch");
+  return (await filesIn(disk, "tmp")).filter((name) => /^[0-9a-f]{64}\./.test(name));
+}
+
+/** Changes one bit of a file, as a medium that rots does. */
+export async function flipByte(path: string, position: number): Promise<void> {
+  const file = await open(path, "r+");
+  const byte = Buffer.alloc(1);
+  await file.read(byte, 0, 1, position);
+  byte[0]! ^= 1;
+  await file.write(byte, 0, 1, position);
+  await file.close();
 }

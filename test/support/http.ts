@@ -1,6 +1,7 @@
 /** HTTP as a test needs it: targets that no client would send, bodies that end too early, connections that are watched. */
-import { request, type IncomingHttpHeaders, type OutgoingHttpHeaders } from "node:http";
+import { request, type IncomingHttpHeaders, type IncomingMessage, type OutgoingHttpHeaders } from "node:http";
 import { connect, type Socket } from "node:net";
+import { descriptionBreach } from "./description.ts";
 
 /** What this server's JSON may have at its top. What is inside of it, a test says itself. */
 export interface JsonBody {
@@ -28,7 +29,7 @@ export interface HttpQuestion {
   readonly body?: Buffer | string;
 }
 
-/** Sends `target` as it is: `fetch` would resolve `..` in it. */
+/** Sends `target` as it is: `fetch` would resolve `..` in it. Every answer is held against the API's description. */
 export async function ask(url: string, target: string, { method = "GET", headers = {}, body }: HttpQuestion = {}): Promise<HttpAnswer> {
   return await new Promise((resolve, reject) => {
     const sent = request(url, { path: target, method, headers, agent: false }, (response) => {
@@ -36,18 +37,24 @@ export async function ask(url: string, target: string, { method = "GET", headers
       response.on("data", (part: Buffer) => parts.push(part));
       response.on("error", reject);
       response.on("end", () => {
-        const all = Buffer.concat(parts);
-        resolve({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          body: all,
-          json: () => JSON.parse(all.toString()) as JsonBody,
-        });
+        const answer = answerOf(response, Buffer.concat(parts));
+        const wrong = breachOf(String(headers["X-HTTP-Method-Override"] ?? method), target, answer);
+        if (wrong) reject(wrong);
+        else resolve(answer);
       });
     });
     sent.on("error", reject);
     sent.end(body);
   });
+}
+
+function answerOf({ statusCode = 0, headers }: IncomingMessage, body: Buffer): HttpAnswer {
+  return { status: statusCode, headers, body, json: () => JSON.parse(body.toString()) as JsonBody };
+}
+
+function breachOf(method: string, target: string, { status, headers, body }: HttpAnswer): Error | undefined {
+  const plain = headers["content-encoding"] === undefined ? body : Buffer.alloc(0);
+  return descriptionBreach({ method, target, status, type: headers["content-type"] ?? "", body: plain });
 }
 
 /** A connection that is written by hand. */

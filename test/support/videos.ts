@@ -6,6 +6,7 @@ import { execute, type Database } from "../../mixins/database/sql.ts";
 import { jobs, jobsCancelled, jobsWaiting, type Job, type JobKind } from "../../services/jobs/contract.ts";
 import jobsService from "../../services/jobs/jobs.service.ts";
 import { errorType } from "../../services/kernel/errors.ts";
+import { onlyPerson } from "../../services/kernel/principal.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import type { JobRef } from "../../services/kernel/schemas.ts";
 import { videoChanged, videos } from "../../services/videos/contract.ts";
@@ -19,7 +20,10 @@ interface StoredBlob {
 }
 
 /** 120 frames are four seconds. */
-const frames = (count: number) => ({ rate: [30, 1] as [number, number], frames: count, framesPerSegment: 120 });
+const frames = (count: number) => ({
+  rate: [30, 1] as [number, number],
+  runs: [...(count >= 120 ? [[Math.floor(count / 120), 120]] : []), ...(count % 120 > 0 ? [[1, count % 120]] : [])] as [number, number][],
+});
 
 export const plan = {
   facts: {
@@ -93,12 +97,19 @@ export class TestCatalogue {
 
   async newVideo(about: object = {}): Promise<string> {
     const id = randomUUID();
-    await call(this.broker, videos.create, { id, title: "A day", filename: "day.mp4", source: await this.blob(), ...about });
+    await call(this.broker, videos.create, {
+      as: onlyPerson,
+      id,
+      title: "A day",
+      filename: "day.mp4",
+      source: await this.blob(),
+      ...about,
+    });
     return id;
   }
 
   async statusOf(id: string): Promise<string> {
-    return (await call(this.broker, videos.get, { id })).status;
+    return (await call(this.broker, videos.get, { as: onlyPerson, id })).status;
   }
 
   async claim(kind: JobKind): Promise<Job> {

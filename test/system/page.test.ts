@@ -1,9 +1,10 @@
 /** The page as people meet it: a real browser, the real server, and a network that fails on request. */
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
 import { launchBrowser, newVisit, untilPlaying, type Visit } from "../support/browser.ts";
 import { getVideo, uploadFile, untilStatus } from "../support/client.ts";
+import { eventually } from "../support/eventually.ts";
 import { makeSource } from "../support/media.ts";
 import { describeWith } from "../support/neighbours.ts";
 import { buildPage } from "../support/page.ts";
@@ -26,6 +27,31 @@ async function focusByTab(page: Page, wanted: Locator): Promise<void> {
 async function overflow(page: Page): Promise<number> {
   return await page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth");
 }
+
+/** Lets through so many bytes a second, or none at all. */
+async function slow(page: Page, bytesPerSecond: number): Promise<void> {
+  const session = await page.context().newCDPSession(page);
+  const offline = bytesPerSecond === 0;
+  await session.send("Network.enable");
+  await session.send("Network.emulateNetworkConditions", {
+    offline,
+    latency: 0,
+    downloadThroughput: -1,
+    uploadThroughput: bytesPerSecond,
+  });
+}
+
+/** Where each request that sends bytes begins. */
+function offsetsOf(page: Page): number[] {
+  const offsets: number[] = [];
+  page.on("request", (request) => {
+    if (request.method() === "PATCH") offsets.push(Number(request.headers()["upload-offset"]));
+  });
+  return offsets;
+}
+
+const percentOf = async (row: Locator): Promise<number> =>
+  await row.getByRole("progressbar").evaluate((bar: { value: number }) => bar.value);
 
 describeWith(["chromium", "ffmpeg"], "the page", () => {
   let folder: string;
@@ -125,37 +151,81 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
       expect(complaints).toEqual([]);
     });
 
-    it("keeps a file that the network lost, and sends it again on request", async () => {
+    /** A file of bytes that are no video, large enough to be met on its way. */
+    const large = { name: "large.mp4", mimeType: "video/mp4", buffer: Buffer.alloc(12_000_000, "not a video at all ") };
+
+    it("goes on by itself, where it was, when the network is lost and comes back", async () => {
       const { page } = await visit();
+      const offsets = offsetsOf(page);
       await page.goto("/");
-      await page.route("**/api/v1/videos/upload", (route) => route.abort());
-      await page.locator("input[type=file]").setInputFiles({ name: "lost.mp4", mimeType: "video/mp4", buffer: Buffer.from("lost") });
+      await slow(page, 2_000_000);
+      await page.locator("input[type=file]").setInputFiles(large);
       const row = page.getByRole("region", { name: "Uploads" }).getByRole("listitem");
-      await row.getByText("The connection was lost.").waitFor();
-      await page.unroute("**/api/v1/videos/upload");
-      const again = page.waitForResponse("**/api/v1/videos/upload");
-      await row.getByRole("button", { name: "Retry lost.mp4" }).click();
-      expect((await again).status()).toBe(202);
-    });
+      await eventually(async () => (await percentOf(row)) > 0.3);
+      await slow(page, 0);
+      await row.getByText(/^Connection lost at \d+%\. Goes on by itself\.$/).waitFor();
+      await slow(page, -1);
+      await page.locator(".upload[data-state=failed]").waitFor({ timeout: 30_000 });
+      expect(offsets[0]).toBe(0);
+      expect(offsets.at(-1)).toBeGreaterThan(1_000_000);
+    }, 60_000);
+
+    it("can be paused, and goes on after another visit when the file is chosen again", async () => {
+      const { page } = await visit();
+      const offsets = offsetsOf(page);
+      await page.goto("/");
+      await slow(page, 2_000_000);
+      const path = join(folder, "kept.mp4");
+      await writeFile(path, large.buffer);
+      await page.locator("input[type=file]").setInputFiles(path);
+      const row = page.getByRole("region", { name: "Uploads" }).getByRole("listitem");
+      await eventually(async () => (await percentOf(row)) > 0.3);
+      await row.getByRole("button", { name: "Pause the upload of kept.mp4" }).click();
+      await row.getByText(/^Paused at \d+%/).waitFor();
+      await page.screenshot({ path: join(PICTURES, "paused.png") });
+
+      await page.reload();
+      await row.getByText(/^Interrupted at \d+%\. Choose the file again to go on\.$/).waitFor();
+      await page.screenshot({ path: join(PICTURES, "interrupted.png") });
+      await slow(page, -1);
+      const chooser = page.waitForEvent("filechooser");
+      await row.getByRole("button", { name: "Choose kept.mp4 again" }).click();
+      await (await chooser).setFiles(path);
+      await page.locator(".upload[data-state=failed]").waitFor({ timeout: 30_000 });
+      expect(await page.locator(".upload").count()).toBe(1);
+      expect(offsets.at(-1)).toBeGreaterThan(1_000_000);
+    }, 60_000);
 
     it("shows a refusal in the server's words, and cancels what is on its way", async () => {
       const { page } = await visit();
       await page.goto("/");
       const problem = { title: "The upload is larger than this server accepts.", detail: "It takes 5 GB.", status: 413 };
-      await page.route("**/api/v1/videos/upload", (route) =>
+      await page.route("**/api/v1/uploads", (route) =>
         route.fulfill({ status: 413, json: problem, contentType: "application/problem+json" }),
       );
       const input = page.locator("input[type=file]");
-      await input.setInputFiles({ name: "large.mp4", mimeType: "video/mp4", buffer: Buffer.from("large") });
+      await input.setInputFiles({ name: "huge.mp4", mimeType: "video/mp4", buffer: Buffer.from("huge") });
       await page.getByText(`${problem.title} ${problem.detail}`, { exact: true }).first().waitFor();
 
-      await page.unroute("**/api/v1/videos/upload");
-      await page.route("**/api/v1/videos/upload", () => {});
+      await page.unroute("**/api/v1/uploads");
+      await page.route("**/api/v1/uploads/*", (route) => (route.request().method() === "PATCH" ? undefined : route.continue()));
+      const sending = page.waitForRequest((request) => request.method() === "PATCH");
       await input.setInputFiles({ name: "slow.mp4", mimeType: "video/mp4", buffer: Buffer.from("slow") });
-      const cancelled = page.waitForEvent("requestfailed");
+      const { url } = await sending.then((request) => ({ url: request.url() }));
+      const ended = page.waitForResponse((response) => response.request().method() === "DELETE");
       await page.getByRole("button", { name: "Cancel the upload of slow.mp4" }).click();
-      expect((await cancelled).url()).toBe(`${tube.url}/api/v1/videos/upload`);
+      expect([(await ended).status(), (await ended).url()]).toEqual([204, url]);
       await page.getByText("slow.mp4").waitFor({ state: "detached" });
+    });
+
+    it("is told what happens, and does not ask all the time", async () => {
+      const { page } = await visit();
+      const told: string[] = [];
+      page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => void told.push(payload.toString())));
+      await page.goto("/");
+      await page.locator("input[type=file]").setInputFiles({ ...large, buffer: Buffer.from("not a video ".repeat(1000)) });
+      await page.locator(".upload[data-state=failed]").waitFor({ timeout: 30_000 });
+      expect(told.join("\n")).toContain('"video.failed"');
     });
   });
 
@@ -309,10 +379,12 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
       await page.goto("/");
       const card = page.locator(`.card a[href="/watch/${id}"]`);
       await card.waitFor();
-      expect(scripts).toHaveLength(1);
+      // What the page shares with the API's documentation is a file of its own.
+      expect(scripts.map((path) => path.split("-")[0])).toEqual(["/assets/index", "/assets/dom"]);
       await card.click();
       await untilPlaying(page, "the picture to move", ({ currentTime }) => currentTime > 0);
-      expect(scripts).toHaveLength(2);
+      expect(scripts.filter((path) => path.includes("player"))).toHaveLength(1);
+      expect(scripts.filter((path) => path.includes("transfer"))).toEqual([]);
     });
   });
 });

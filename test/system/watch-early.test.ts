@@ -10,7 +10,7 @@ import { removeFolder, startTritonTube, temporaryFolder, type TritonTube } from 
 
 const SECONDS = 60;
 /** Four fifths of the way, and the segment that begins there. */
-const FAR = { seconds: 48, segment: 13 };
+const FAR = { seconds: 48, segment: 16 };
 
 interface VideoElement {
   currentTime: number;

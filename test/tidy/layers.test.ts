@@ -59,6 +59,11 @@ const examples: Record<string, { from: string; allowed: string; refused: readonl
     allowed: "./moleculer.config.ts",
     refused: ["./services/videos/contract.ts", "./test/support/x.ts"],
   },
+  operator: {
+    from: "deploy/operator/commands.ts",
+    allowed: "./services/ring/contract.ts",
+    refused: ["./services/ring/store/rings.ts", "./mixins/database/sql.ts", "./deploy/local/start.ts"],
+  },
   build: { from: "web/vite.config.ts", allowed: "vite", refused: ["./config/index.ts"] },
   web: {
     from: "web/src/main.ts",

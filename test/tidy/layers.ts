@@ -46,7 +46,12 @@ export const layers: readonly Layer[] = [
   {
     name: "launcher",
     owns: /^deploy\/local\//,
-    mayImport: ["launcher", "kernel", "config", "mixins", "shared adapter", "broker", "moleculer", "package", ...node],
+    mayImport: ["launcher", "operator", "kernel", "config", "mixins", "shared adapter", "broker", "moleculer", "package", ...node],
+  },
+  {
+    name: "operator",
+    owns: /^deploy\/operator\//,
+    mayImport: ["operator", "kernel", "rpc", "contract:other", "config", "broker", "moleculer", ...node],
   },
   { name: "build", owns: /^(?:jest\.config\.js|web\/vite\.config\.ts)$/, mayImport: ["package", ...node] },
   { name: "web", owns: /^web\//, mayImport: ["web", "package"] },
@@ -85,7 +90,7 @@ function packageKind(name: string): string {
 
 function topKind(top: string, next: string, file: string): string {
   if (top === "moleculer.config.ts") return "broker";
-  if (top === "deploy") return next === "local" ? "launcher" : "deploy";
+  if (top === "deploy") return { local: "launcher", operator: "operator" }[next] ?? "deploy";
   if (top === "mixins") return file === "" || file.endsWith(".mixin.ts") ? "mixins" : "shared adapter";
   return ["config", "proto", "web", "test", "bench"].includes(top) ? top : "file at the root";
 }

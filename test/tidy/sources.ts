@@ -16,7 +16,7 @@ export const files: readonly string[] = execFileSync(
   .filter((path) => path !== "" && existsSync(join(root, path)));
 
 /** Code of ours: not what a generator wrote. */
-export const sources = files.filter((path) => /\.[cm]?[jt]sx?$/.test(path) && !path.startsWith("proto/gen/"));
+export const sources = files.filter((path) => /\.[cm]?[jt]sx?$/.test(path) && !/^(?:proto|web\/src)\/gen\//.test(path));
 
 export const textOf = (path: string): string => readFileSync(join(root, path), "utf8");
 
@@ -62,5 +62,13 @@ export function identifiersOf(path: string): { name: string; line: number }[] {
   const keep = ({ name, start }: { name: string; start: number }) =>
     void found.push({ name, line: text.slice(0, start).split("\n").length });
   new Visitor({ Identifier: keep, PrivateIdentifier: keep }).visit(program);
+  return found;
+}
+
+/** Every string that a file writes as it is. */
+export function stringsOf(path: string): string[] {
+  const found: string[] = [];
+  const { program } = parseSync(path, textOf(path));
+  new Visitor({ Literal: ({ value }) => void (typeof value === "string" && found.push(value)) }).visit(program);
   return found;
 }

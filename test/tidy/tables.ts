@@ -1,9 +1,11 @@
 /** Tables that documents show and code decides. `npm run docs` writes them, tables.test.ts compares. */
 import { join } from "node:path";
+import { status as statusNames } from "@grpc/grpc-js";
 import { secrets, settings, type SettingName } from "../../config/schema.ts";
 import { ERRORS } from "../../services/kernel/errors.ts";
 import type { Action } from "../../services/kernel/rpc.ts";
-import { files, root } from "./sources.ts";
+import { protocolOf } from "./protocol.ts";
+import { files, root, sources, stringsOf, textOf } from "./sources.ts";
 import { z } from "zod";
 
 interface Table {
@@ -17,6 +19,9 @@ export async function tables(): Promise<readonly Table[]> {
     { file: "README.md", name: "settings", rows: settingRows() },
     { file: "docs/errors.md", name: "errors", rows: errorRows() },
     { file: "docs/architecture.md", name: "actions", rows: await actionRows() },
+    { file: "docs/grpc.md", name: "methods", rows: methodRows() },
+    { file: "docs/grpc.md", name: "messages", rows: fieldRows() },
+    { file: "docs/grpc.md", name: "statuses", rows: statusRows() },
   ];
 }
 
@@ -67,6 +72,33 @@ function errorRows(): string[][] {
     title,
   ]);
   return [["Code", "HTTP", "gRPC", "Try again", "Title"], ...rows];
+}
+
+const protocol = () => protocolOf(textOf("proto/tritontube/disk/v1/disk.proto"));
+
+function methodRows(): string[][] {
+  const rows = protocol().methods.map(({ name, request, answer, words }) => [code(name), code(request), code(answer), words]);
+  return [["Method", "Takes", "Answers", "What it does"], ...rows];
+}
+
+function fieldRows(): string[][] {
+  const rows = protocol().fields.map(({ message, name, number, type, words }) => [
+    code(message),
+    name === "" ? "" : code(name),
+    number,
+    type === "" ? "" : code(type),
+    words,
+  ]);
+  return [["Message", "Field", "Number", "Type", "What it is"], ...rows];
+}
+
+/** The failures that a disk names. What is none of them leaves it as INTERNAL. */
+function statusRows(): string[][] {
+  const named = new Set(sources.filter((path) => path.startsWith("services/disk/")).flatMap(stringsOf));
+  const rows = Object.entries(ERRORS)
+    .filter(([type]) => named.has(type))
+    .map(([type, { grpc, retryable, title }]) => [code(statusNames[grpc]), String(grpc), code(type), retryable ? "yes" : "no", title]);
+  return [["Status", "Number", "`tritontube-error`", "Try again", "Title"], ...rows];
 }
 
 async function actionRows(): Promise<string[][]> {

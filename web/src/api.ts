@@ -1,48 +1,7 @@
-/** The server, as this page sees it: /api/v1 and nothing else. */
+/** The server, as this page sees it: /api/v1 and nothing else. What it takes and answers is made of the API's description (gen/api.ts). */
+import type { Operations, Problem, Processing, Session, Video } from "./gen/api.ts";
 
-export type VideoStatus = "uploading" | "queued" | "processing" | "ready" | "failed" | "deleted";
-
-interface Reason {
-  readonly code: string;
-  readonly message: string;
-}
-
-/** Times are RFC 3339, durations seconds, sizes bytes, progress 0–1; null is "not known yet" or "there is none". */
-export interface Video {
-  readonly id: string;
-  readonly title: string;
-  readonly description: string;
-  readonly status: VideoStatus;
-  readonly playable: boolean;
-  readonly progress: number;
-  readonly createdAt: string;
-  readonly duration: number | null;
-  readonly size: number;
-  readonly width: number | null;
-  readonly height: number | null;
-  readonly frameRate: number | null;
-  readonly videoCodec: string | null;
-  readonly audioCodec: string | null;
-  readonly manifests: { readonly dash: string | null; readonly hls: string | null };
-  readonly thumbnail: string | null;
-  readonly error: Reason | null;
-}
-
-export interface Stage {
-  readonly name: "inspect" | "video" | "audio" | "picture";
-  readonly state: "waiting" | "running" | "done" | "failed" | "cancelled";
-  readonly progress: number;
-}
-
-export interface Processing {
-  readonly status: VideoStatus;
-  readonly playable: boolean;
-  readonly progress: number;
-  readonly stages: readonly Stage[];
-  readonly renditions: readonly { readonly name: string; readonly progress: number }[];
-  readonly secondsLeft: number | null;
-  readonly error: Reason | null;
-}
+export type { Processing, Session, Stage, Video } from "./gen/api.ts";
 
 export interface VideoPage {
   readonly videos: readonly Video[];
@@ -65,52 +24,82 @@ export class ApiError extends Error {
   }
 }
 
-/** RFC 9457, as far as this page shows it. */
-interface Problem {
-  readonly title?: string;
-  readonly detail?: string;
-  readonly errors?: readonly { readonly path: string; readonly message: string }[];
-}
-
-const BASE = "/api/v1";
 /** The server itself gives up on its own parts after 10 s. */
 const ANSWER_MS = 15_000;
 
-const videoPath = (id: string) => `${BASE}/videos/${encodeURIComponent(id)}`;
-
 /** Newest first; `limit` up to 100. */
 export async function listVideos(limit: number, cursor: string | null, signal: AbortSignal): Promise<VideoPage> {
-  const query = new URLSearchParams({ limit: String(limit), ...(cursor === null ? {} : { cursor }) });
-  const body = await request<{ data: Video[]; meta: { total: number; nextCursor: string | null } }>(`${BASE}/videos?${query}`, signal);
-  return { videos: body.data, total: body.meta.total, nextCursor: body.meta.nextCursor };
+  const query = { limit, ...(cursor === null ? {} : { cursor }) };
+  const { data, meta } = await request("GET /api/v1/videos", { query }, signal);
+  return { videos: data, total: meta.total, nextCursor: meta.nextCursor };
 }
 
 export async function getVideo(id: string, signal: AbortSignal): Promise<Video> {
-  return (await request<{ data: Video }>(videoPath(id), signal)).data;
+  return (await request("GET /api/v1/videos/{id}", { path: { id } }, signal)).data;
 }
 
 export async function getProcessing(id: string, signal: AbortSignal): Promise<Processing> {
-  return (await request<{ data: Processing }>(`${videoPath(id)}/status`, signal)).data;
+  return (await request("GET /api/v1/videos/{id}/status", { path: { id } }, signal)).data;
 }
 
 export async function deleteVideo(id: string, signal: AbortSignal): Promise<void> {
-  await request(videoPath(id), signal, "DELETE");
+  await request("DELETE /api/v1/videos/{id}", { path: { id } }, signal);
 }
 
-async function request<T>(path: string, signal: AbortSignal, method = "GET"): Promise<T> {
+/** What is asked about the session is asked whatever page is open. */
+const never = new AbortController().signal;
+
+/** Who asks. `mode` "none": nobody signs in here. */
+export async function getSession(): Promise<Session> {
+  return (await request("GET /api/v1/session", {}, never)).data;
+}
+
+export async function signIn(name: string, password: string): Promise<Session> {
+  return (await request("POST /api/v1/session", { body: { name, password } }, never)).data;
+}
+
+export async function signOut(): Promise<void> {
+  await request("DELETE /api/v1/session", {}, never);
+}
+
+/** What any operation may be asked with. */
+interface Asked {
+  readonly path?: Readonly<Record<string, unknown>>;
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: object;
+}
+
+async function request<O extends keyof Operations>(
+  operation: O,
+  asked: Operations[O]["asked"],
+  signal: AbortSignal,
+): Promise<Operations[O]["answer"]> {
+  const { body }: Asked = asked;
+  const [method = "", template = ""] = operation.split(" ");
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]);
   try {
-    const response = await fetch(path, { method, signal: deadline, headers: { accept: "application/json" } });
+    const response = await fetch(addressOf(template, asked), {
+      method,
+      signal: deadline,
+      headers: { accept: "application/json", ...(body ? { "content-type": "application/json" } : {}) },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+    });
     const text = await response.text();
     if (!response.ok) throw problem(response.status, text, response.headers.get("retry-after"));
-    return (text === "" ? undefined : JSON.parse(text)) as T;
+    return (text === "" ? undefined : JSON.parse(text)) as Operations[O]["answer"];
   } catch (error) {
     if (error instanceof ApiError || signal.aborted) throw error;
     throw new ApiError(0, "The server does not answer.", { detail: "Check the connection." });
   }
 }
 
-function problem(status: number, text: string, retryAfter: string | null): ApiError {
+function addressOf(template: string, { path = {}, query = {} }: Asked): string {
+  const address = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(path[name])));
+  const search = new URLSearchParams(Object.entries(query).map(([name, value]) => [name, String(value)]));
+  return search.size === 0 ? address : `${address}?${search}`;
+}
+
+export function problem(status: number, text: string, retryAfter: string | null): ApiError {
   const body = parseProblem(text);
   const fields = (body.errors ?? []).map((field) => `${field.path}: ${field.message}`);
   return new ApiError(status, body.title ?? `The server answered ${status}.`, {
@@ -120,57 +109,10 @@ function problem(status: number, text: string, retryAfter: string | null): ApiEr
 }
 
 /** A proxy in between answers in HTML: then the status has to do. */
-function parseProblem(text: string): Problem {
+function parseProblem(text: string): Partial<Problem> {
   try {
-    return (JSON.parse(text) ?? {}) as Problem;
+    return (JSON.parse(text) ?? {}) as Partial<Problem>;
   } catch {
     return {};
   }
-}
-
-/** An upload that moves no byte for this long is given up; the server ends it after a minute by itself. */
-const STALL_MS = 90_000;
-
-/** Sends one file. XMLHttpRequest, because fetch does not tell how much has been sent. `onSent` gets bytes of the file. */
-export function uploadVideo(file: File, title: string, onSent: (bytes: number) => void, signal: AbortSignal): Promise<Video> {
-  const { promise, resolve, reject } = Promise.withResolvers<Video>();
-  const xhr = new XMLHttpRequest();
-  const stall = stallTimer(() => xhr.abort());
-  xhr.upload.addEventListener("progress", (event) => {
-    stall.restart();
-    // The form around the file is counted too.
-    onSent(Math.min(file.size, event.loaded));
-  });
-  xhr.addEventListener("load", () => {
-    if (xhr.status === 202) resolve((JSON.parse(xhr.responseText) as { data: Video }).data);
-    else reject(problem(xhr.status, xhr.responseText, xhr.getResponseHeader("retry-after")));
-  });
-  xhr.addEventListener("error", () => reject(new ApiError(0, "The connection was lost.", { detail: "Nothing was kept: send it again." })));
-  xhr.addEventListener("abort", () => reject(new ApiError(0, "The upload came to a standstill.", { detail: "Check the connection." })));
-  xhr.addEventListener("loadend", () => stall.stop());
-  signal.addEventListener("abort", () => xhr.abort(), { once: true });
-  xhr.open("POST", `${BASE}/videos/upload`);
-  xhr.setRequestHeader("accept", "application/json");
-  xhr.send(uploadForm(file, title));
-  return promise;
-}
-
-/** The title goes first: the server reads the form as it arrives, and the file is its end. */
-function uploadForm(file: File, title: string): FormData {
-  const form = new FormData();
-  form.append("title", title);
-  form.append("file", file);
-  return form;
-}
-
-function stallTimer(onStall: () => void): { restart(): void; stop(): void } {
-  let timer = setTimeout(onStall, STALL_MS);
-  const stop = () => clearTimeout(timer);
-  return {
-    stop,
-    restart() {
-      stop();
-      timer = setTimeout(onStall, STALL_MS);
-    },
-  };
 }

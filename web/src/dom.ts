@@ -26,7 +26,7 @@ export function setText(element: Element, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-type IconName = "mark" | "upload" | "close" | "retry" | "trash" | "down" | "check" | "alert" | "back";
+type IconName = "mark" | "upload" | "close" | "retry" | "trash" | "down" | "check" | "alert" | "back" | "pause" | "play";
 
 /** A symbol of index.html. It says nothing by itself: the text beside it, or its button's label, does. */
 export function icon(name: IconName): SVGSVGElement {

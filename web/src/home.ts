@@ -23,6 +23,8 @@ export class Home {
   #nextCursor: string | null = null;
   #poller: Poller | null = null;
   #signal = new AbortController().signal;
+  /** Ends the following of a video that is still being worked on. */
+  readonly #followed = new Map<string, AbortController>();
 
   /** `choose` opens the file picker. */
   constructor(choose: () => void) {
@@ -34,6 +36,7 @@ export class Home {
   open(signal: AbortSignal): HTMLElement {
     setTitle(null);
     this.#signal = signal;
+    this.#followed.clear();
     this.#poller = new Poller({ round: () => this.#round(signal), onFailure: (error) => this.#notice.show(error), signal });
     return this.#element;
   }
@@ -82,6 +85,21 @@ export class Home {
     this.#heading.classList.toggle("unseen", videos.length === 0);
     setText(this.#count, total > 0 ? total.toLocaleString("en") : "");
     this.#fillGrid(videos);
+    this.#follow(new Set(videos.filter(isUnfinished).map(({ id }) => id)));
+  }
+
+  #follow(unfinished: ReadonlySet<string>): void {
+    for (const [id, following] of this.#followed) {
+      if (unfinished.has(id) && !this.#signal.aborted) continue;
+      following.abort();
+      this.#followed.delete(id);
+    }
+    for (const id of unfinished) {
+      if (this.#followed.has(id) || this.#signal.aborted) continue;
+      const following = new AbortController();
+      this.#followed.set(id, following);
+      this.#poller?.follow(`video:${id}`, AbortSignal.any([following.signal, this.#signal]));
+    }
   }
 
   /** Keeps the cards of videos that stay where they are: an element that moves loses focus and loads its picture again. */

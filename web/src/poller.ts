@@ -1,4 +1,5 @@
 import { ApiError } from "./api.ts";
+import { live } from "./live.ts";
 
 /** What a round found: news (ask again soon), nothing new (ask less and less often), or nothing left to wait for. */
 export type Round = "news" | "quiet" | "idle";
@@ -7,6 +8,8 @@ const SOONEST_MS = 1000;
 /** Whoever waits for a first picture notices more than this. */
 const LATEST_MS = 5000;
 const BACK_OFF = 1.5;
+/** While changes are told: for those that are not. */
+const TOLD_MS = 10_000;
 
 interface PollerOptions {
   readonly round: () => Promise<Round>;
@@ -39,6 +42,17 @@ export class Poller {
     void this.#run();
   }
 
+  /** Makes a round with each change of the topic. */
+  follow(topic: string, signal: AbortSignal): void {
+    live.watch(
+      topic,
+      () => {
+        if (!document.hidden) this.wake();
+      },
+      signal,
+    );
+  }
+
   #onVisibility(): void {
     if (document.hidden) clearTimeout(this.#timer);
     else this.wake();
@@ -51,7 +65,8 @@ export class Poller {
     this.#running = true;
     const found = await this.#round().finally(() => (this.#running = false));
     if (this.#wokenMeanwhile) await this.#run();
-    else if (found !== "idle" && !document.hidden) this.#timer = setTimeout(() => void this.#run(), this.#delayMs);
+    else if (found !== "idle" && !document.hidden)
+      this.#timer = setTimeout(() => void this.#run(), live.open ? Math.max(TOLD_MS, this.#delayMs) : this.#delayMs);
   }
 
   async #round(): Promise<Round> {

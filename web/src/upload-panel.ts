@@ -3,7 +3,7 @@ import { announce, byId, h, icon, progressBar, setAttribute, setText } from "./d
 import { formatBytes, formatPercent, formatTimeLeft } from "./format.ts";
 import type { Upload, Uploads, UploadState } from "./uploads.ts";
 
-export function startUploadPanel(uploads: Uploads): void {
+export function startUploadPanel(uploads: Uploads, choose: () => void): void {
   const panel = byId("uploads", HTMLElement);
   const rows = new Map<Upload, UploadRow>();
   const heading = h("h2");
@@ -15,7 +15,7 @@ export function startUploadPanel(uploads: Uploads): void {
   panel.append(h("header", {}, heading, clear, foldButton(list)), list);
 
   uploads.onChange((upload) => {
-    const row = rows.get(upload) ?? new UploadRow(upload, uploads);
+    const row = rows.get(upload) ?? new UploadRow(upload, { uploads, choose });
     if (!uploads.all.includes(upload)) {
       row.element.remove();
       rows.delete(upload);
@@ -37,8 +37,10 @@ const isOver = ({ state }: Upload) => state.kind === "ready" || state.kind === "
 
 function headline(all: readonly Upload[]): string {
   const count = (...kinds: UploadState["kind"][]) => all.filter(({ state }) => kinds.includes(state.kind)).length;
-  const unsent = count("waiting", "sending", "storing");
+  const unsent = count("waiting", "sending", "lost", "storing");
   if (unsent > 0) return `Uploading ${unsent} of ${all.length}`;
+  const stopped = count("paused", "interrupted");
+  if (stopped > 0) return stopped === 1 ? "1 upload to go on with" : `${stopped} uploads to go on with`;
   const processing = count("processing");
   return processing > 0 ? `Processing ${processing} of ${all.length}` : "Uploads";
 }
@@ -61,12 +63,14 @@ class UploadRow {
   readonly #line = h("p", { class: "upload-line" });
   readonly #watch = h("a", { class: "button small", hidden: true }, "Watch");
   readonly #retry: HTMLButtonElement;
+  readonly #choose: HTMLButtonElement;
+  readonly #pause = h("button", { type: "button", class: "button quiet square" });
   readonly #close: HTMLButtonElement;
   readonly element: HTMLElement;
   #kind = "";
 
-  constructor(upload: Upload, uploads: Uploads) {
-    const { name } = upload.file;
+  constructor(upload: Upload, { uploads, choose }: { uploads: Uploads; choose: () => void }) {
+    const { name } = upload;
     this.#upload = upload;
     this.#bar = progressBar(name);
     this.#retry = h(
@@ -75,53 +79,78 @@ class UploadRow {
       icon("retry"),
       "Retry",
     );
+    this.#choose = h(
+      "button",
+      { type: "button", class: "button small", hidden: true, "aria-label": `Choose ${name} again` },
+      "Choose file",
+    );
     this.#close = h("button", { type: "button", class: "button quiet square" }, icon("close"));
     // Who goes to watch it has seen that it is ready.
     this.#watch.addEventListener("click", () => {
       if (isOver(upload)) uploads.remove(upload);
     });
-    this.#retry.addEventListener("click", () => uploads.retry(upload));
+    this.#retry.addEventListener("click", () => uploads.resume(upload));
+    this.#choose.addEventListener("click", choose);
+    this.#pause.addEventListener("click", () => (isMoving(upload.state) ? uploads.pause(upload) : uploads.resume(upload)));
     this.#close.addEventListener("click", () => uploads.remove(upload));
     this.element = h(
       "li",
       { class: "upload" },
       h("div", { class: "upload-text" }, h("p", { class: "upload-name", dir: "auto", title: name }, name), this.#line),
-      h("div", { class: "upload-actions" }, this.#watch, this.#retry, this.#close),
+      h("div", { class: "upload-actions" }, this.#watch, this.#retry, this.#choose, this.#pause, this.#close),
       this.#bar,
     );
   }
 
   update(): void {
-    const { state, videoId, file } = this.#upload;
+    const { state, videoId, name, size } = this.#upload;
     setAttribute(this.element, "data-state", state.kind);
-    setText(this.#line, describe(state, file.size));
-    setAttribute(this.#bar, "value", progressOf(state, file.size));
+    setText(this.#line, describe(state, size));
+    setAttribute(this.#bar, "value", progressOf(state, size));
     this.#bar.hidden = ["ready", "failed", "unsent"].includes(state.kind);
     this.#retry.hidden = state.kind !== "unsent";
     this.#watch.hidden = !(state.kind === "ready" || (state.kind === "processing" && state.processing?.playable === true));
     if (videoId !== null) setAttribute(this.#watch, "href", `/watch/${encodeURIComponent(videoId)}`);
-    setAttribute(this.#watch, "aria-label", `Watch ${file.name}`);
-    setAttribute(this.#close, "aria-label", `${closeWord(state)} ${file.name}`);
+    setAttribute(this.#watch, "aria-label", `Watch ${name}`);
+    setAttribute(this.#close, "aria-label", `${closeWord(state)} ${name}`);
+    this.#choose.hidden = state.kind !== "interrupted";
+    this.#showPause();
     if (state.kind !== this.#kind) this.#announce(state);
     this.#kind = state.kind;
   }
 
+  #showPause(): void {
+    const { state, name } = this.#upload;
+    const moving = isMoving(state);
+    this.#pause.hidden = !moving && state.kind !== "paused";
+    const shown = moving ? "pause" : "play";
+    if (this.#pause.dataset["icon"] !== shown) this.#pause.replaceChildren(icon(shown));
+    this.#pause.dataset["icon"] = shown;
+    setAttribute(this.#pause, "aria-label", `${moving ? "Pause" : "Go on with"} the upload of ${name}`);
+  }
+
   /** Only what a person waits for: each percent would drown everything else. */
   #announce(state: UploadState): void {
-    const { name } = this.#upload.file;
+    const { name } = this.#upload;
     if (state.kind === "processing") announce(`${name} is uploaded.`);
     if (state.kind === "ready") announce(`${name} is ready to watch.`);
     if (state.kind === "failed") announce(`${name} failed. ${state.reason}`);
+    if (state.kind === "lost") announce(`The connection was lost. The upload of ${name} goes on when it is back.`);
     if (state.kind === "unsent") announce(`${name} was not uploaded. ${state.title} ${state.detail}`);
   }
 }
 
+/** Whether it can be paused. */
+function isMoving({ kind }: UploadState): boolean {
+  return kind === "sending" || kind === "lost";
+}
+
 function closeWord({ kind }: UploadState): string {
-  return kind === "waiting" || kind === "sending" || kind === "storing" ? "Cancel the upload of" : "Hide";
+  return ["waiting", "sending", "lost", "storing", "paused", "interrupted"].includes(kind) ? "Cancel the upload of" : "Hide";
 }
 
 function progressOf(state: UploadState, size: number): number {
-  if (state.kind === "sending") return state.sent / size;
+  if ("sent" in state) return state.sent / size;
   if (state.kind === "storing") return 1;
   return state.kind === "processing" ? (state.processing?.progress ?? 0) : 0;
 }
@@ -129,6 +158,9 @@ function progressOf(state: UploadState, size: number): number {
 function describe(state: UploadState, size: number): string {
   if (state.kind === "waiting") return `Waiting · ${formatBytes(size)}`;
   if (state.kind === "sending") return describeSending(state.sent, state.speed, size);
+  if (state.kind === "lost") return `Connection lost at ${formatPercent(state.sent / size)}. Goes on by itself.`;
+  if (state.kind === "paused") return `Paused at ${formatPercent(state.sent / size)} · ${formatBytes(size)}`;
+  if (state.kind === "interrupted") return `Interrupted at ${formatPercent(state.sent / size)}. Choose the file again to go on.`;
   if (state.kind === "storing") return "Storing safely";
   if (state.kind === "processing") return describeProcessing(state);
   if (state.kind === "ready") return "Ready";

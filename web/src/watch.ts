@@ -41,6 +41,8 @@ class WatchPage {
   #scene: Scene = "loading";
   /** The processing of the last round, as JSON. */
   #seen = "";
+  /** The news of our own deletion may come before its answer, and is none. */
+  #deleting = false;
 
   constructor(options: WatchOptions) {
     this.#options = options;
@@ -60,10 +62,12 @@ class WatchPage {
     );
     const { signal } = options;
     this.#poller = new Poller({ round: () => this.#round(), onFailure: (error) => this.#notice.show(error), signal });
+    this.#poller.follow(`video:${options.id}`, signal);
   }
 
   async #round(): Promise<Round> {
     const { id, signal } = this.#options;
+    if (this.#deleting) return "idle";
     try {
       const video = await getVideo(id, signal);
       const processing = isUnfinished(video) ? await getProcessing(id, signal) : null;
@@ -122,11 +126,22 @@ class WatchPage {
       heading: "Delete this video?",
       text: `“${title}” will be gone for everyone who has its address.`,
       verb: "Delete",
-      act: () => deleteVideo(id, signal),
+      act: () => this.#remove(id, signal),
     });
     if (!deleted) return;
     toast(`Deleted “${title}”.`);
     leave();
+  }
+
+  async #remove(id: string, signal: AbortSignal): Promise<void> {
+    this.#deleting = true;
+    try {
+      await deleteVideo(id, signal);
+    } catch (error) {
+      this.#deleting = false;
+      this.#poller.wake();
+      throw error;
+    }
   }
 }
 

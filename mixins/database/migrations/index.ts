@@ -1,6 +1,12 @@
 /** Every change of the schema, oldest first. The list is code: the same from sources, from a build and in tests. A released one never changes again. */
 import * as main from "./0001-main.ts";
 import * as plan from "./0002-plan.ts";
+import * as chunks from "./0003-chunks.ts";
+import * as catalogue from "./0004-catalogue.ts";
+import * as users from "./0005-users.ts";
+import * as uploads from "./0006-uploads.ts";
+import * as runs from "./0008-runs.ts";
+import * as storyboard from "./0009-storyboard.ts";
 
 export interface Migration {
   /** Sorts in the order of the list. */
@@ -9,4 +15,4 @@ export interface Migration {
   readonly down: string;
 }
 
-export const migrations: readonly Migration[] = [main, plan];
+export const migrations: readonly Migration[] = [main, plan, chunks, catalogue, users, uploads, runs, storyboard];

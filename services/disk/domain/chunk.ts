@@ -38,7 +38,3 @@ export function rangeOf(asked: { readonly offset: number; readonly length: numbe
   }
   return { start: asked.offset, end };
 }
-
-export function isWhole(range: Range, size: number): boolean {
-  return range.start === 0 && range.end === size;
-}

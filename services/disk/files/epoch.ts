@@ -1,5 +1,4 @@
 /** The highest epoch of the ring that this disk has seen, in memory and in a file. */
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { failure } from "../../kernel/errors.ts";
 import type { DiskFolder } from "./folder.ts";
@@ -18,7 +17,7 @@ export class Epoch {
   }
 
   static async read(folder: DiskFolder): Promise<Epoch> {
-    const content = await readFile(folder.epochFile, "utf8").catch((error: NodeJS.ErrnoException) => {
+    const content = await folder.files.readFile(folder.epochFile, "utf8").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return "0";
       throw error;
     });
@@ -43,7 +42,8 @@ export class Epoch {
   async #save(): Promise<void> {
     const epoch = this.#highest;
     try {
-      await replaceFile(this.#folder.epochFile, join(this.#folder.tmp, "epoch"), `${epoch}\n`);
+      const { files, epochFile, tmp } = this.#folder;
+      await replaceFile(files, epochFile, join(tmp, "epoch"), `${epoch}\n`);
       this.#durable = epoch;
     } finally {
       this.#saving = undefined;

@@ -4,67 +4,66 @@
  *   disk.json    who this disk is: {id, createdAt}
  *   disk.lock    held by the process that serves the folder
  *   epoch        the highest epoch of the ring that it has seen
+ *   scrub.json   where the scrub is
+ *   faults       how many of its chunks were bad
  *   chunks/ab/cd/<hash>
+ *   sums/ab/<hash>   checksums of its blocks: can be made again
  *   tmp/         writes under way; emptied at start
  *   trash/       deleted chunks, unlinked a day later
  *   quarantine/  files that were not what their names said
  */
 import { randomUUID } from "node:crypto";
-import { readFile, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { DatabaseSync } from "node:sqlite";
 import { uuid } from "../../kernel/schemas.ts";
 import { makeFolder, replaceFile, syncFolder } from "./io.ts";
+import type { Files } from "./port.ts";
 
 export interface DiskFolder {
   /** The disk's UUID. */
   readonly id: string;
+  readonly files: Files;
   readonly chunks: string;
+  readonly sums: string;
   readonly tmp: string;
   readonly trash: string;
   readonly quarantine: string;
   readonly epochFile: string;
+  readonly faultsFile: string;
+  readonly scrubFile: string;
   /** Lets another process have the folder. */
   unlock(): void;
 }
 
 /** Takes the folder for this process, makes what is missing in it, and sweeps what a former process left half done. */
-export async function openFolder(path: string): Promise<DiskFolder> {
+export async function openFolder(files: Files, path: string): Promise<DiskFolder> {
   const root = resolve(path);
-  if (await makeFolder(root)) await syncFolder(dirname(root));
-  const lock = lockFolder(root);
+  if (await makeFolder(files, root)) await syncFolder(files, dirname(root));
+  const lock = files.lock(root);
   const folders = {
     chunks: join(root, "chunks"),
+    sums: join(root, "sums"),
     tmp: join(root, "tmp"),
     trash: join(root, "trash"),
     quarantine: join(root, "quarantine"),
   };
-  await rm(folders.tmp, { recursive: true, force: true });
-  for (const folder of Object.values(folders)) await makeFolder(folder);
-  await syncFolder(root);
-  const id = (await readIdentity(root)) ?? (await makeIdentity(root, folders.tmp));
-  return { id, ...folders, epochFile: join(root, "epoch"), unlock: () => lock.close() };
+  await files.rm(folders.tmp, { recursive: true, force: true });
+  for (const folder of Object.values(folders)) await makeFolder(files, folder);
+  await syncFolder(files, root);
+  const id = (await readIdentity(files, root)) ?? (await makeIdentity(files, root, folders.tmp));
+  return {
+    id,
+    files,
+    ...folders,
+    epochFile: join(root, "epoch"),
+    faultsFile: join(root, "faults"),
+    scrubFile: join(root, "scrub.json"),
+    unlock: () => lock.close(),
+  };
 }
 
-/**
- * An exclusive lock that ends with the process, however it ends: the one that SQLite takes on its file. Node has no file lock of its own, and
- * a file with a process id in it says nothing about another container on the same volume.
- */
-function lockFolder(root: string): DatabaseSync {
-  const lock = new DatabaseSync(join(root, "disk.lock"));
-  try {
-    // With its journal in memory no second file lies beside it.
-    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
-    return lock;
-  } catch (error) {
-    lock.close();
-    throw new Error(`Another process serves ${root} already.`, { cause: error });
-  }
-}
-
-async function readIdentity(root: string): Promise<string | undefined> {
+async function readIdentity(files: Files, root: string): Promise<string | undefined> {
   const path = join(root, "disk.json");
-  const content = await readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
+  const content = await files.readFile(path, "utf8").catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return undefined;
     throw error;
   });
@@ -82,9 +81,9 @@ function identityIn(content: string, path: string): string {
   }
 }
 
-async function makeIdentity(root: string, tmp: string): Promise<string> {
+async function makeIdentity(files: Files, root: string, tmp: string): Promise<string> {
   const id = randomUUID();
   const identity = { id, createdAt: new Date().toISOString() };
-  await replaceFile(join(root, "disk.json"), join(tmp, "disk.json"), `${JSON.stringify(identity)}\n`);
+  await replaceFile(files, join(root, "disk.json"), join(tmp, "disk.json"), `${JSON.stringify(identity)}\n`);
   return id;
 }

@@ -1,21 +1,30 @@
 /** One chunk on its way in: a temporary file, hashed while it grows. */
 import { createHash } from "node:crypto";
-import { type FileHandle, rm } from "node:fs/promises";
+import { BlockSums } from "../../../proto/blocks.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { PutHeader } from "../domain/put.ts";
 import { writeFully } from "./io.ts";
+import type { Files, OpenFile } from "./port.ts";
 
 export class Incoming {
   readonly header: PutHeader;
   readonly path: string;
-  readonly #file: FileHandle;
+  readonly #files: Files;
+  readonly #file: OpenFile;
   readonly #hash = createHash("sha256");
+  readonly #sums = new BlockSums();
   #size = 0;
 
-  constructor(header: PutHeader, path: string, file: FileHandle) {
+  private constructor(header: PutHeader, path: string, files: Files, file: OpenFile) {
     this.header = header;
     this.path = path;
+    this.#files = files;
     this.#file = file;
+  }
+
+  /** `path` must not exist yet. */
+  static async open(files: Files, header: PutHeader, path: string): Promise<Incoming> {
+    return new Incoming(header, path, files, await files.open(path, "wx"));
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -24,6 +33,7 @@ export class Incoming {
     const written = writeFully(this.#file, bytes, position);
     // Hashed while a thread of the pool writes.
     this.#hash.update(bytes);
+    this.#sums.update(bytes);
     await written;
   }
 
@@ -37,9 +47,14 @@ export class Incoming {
     await this.#file.close();
   }
 
+  /** The checksums of its blocks, once it is finished. */
+  get sums(): Uint32Array {
+    return Uint32Array.from(this.#sums.end());
+  }
+
   /** Leaves nothing behind. Harmless after `finish` and rename. */
   async discard(): Promise<void> {
     await this.#file.close().catch(() => undefined);
-    await rm(this.path, { force: true });
+    await this.#files.rm(this.path, { force: true });
   }
 }

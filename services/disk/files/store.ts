@@ -1,69 +1,114 @@
 /** The chunks of one disk, as files. What this answers has happened on the medium, not only in memory. */
-import { constants, type StatsFs } from "node:fs";
-import { mkdir, open, readdir, rename, rm, stat, statfs } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import { failure } from "../../kernel/errors.ts";
+import { errorType, failure } from "../../kernel/errors.ts";
 import { folderOf } from "../domain/chunk.ts";
+import { assertBits, assertLimit, foldersOf } from "../domain/partition.ts";
 import type { PutHeader } from "../domain/put.ts";
-import { roomLeft } from "../domain/room.ts";
-import { emptyBin, moveToBin } from "./bin.ts";
+import { versionOf } from "../domain/version.ts";
+import { Admission } from "./admission.ts";
+import { Bin } from "./bin.ts";
+import { Census } from "./census.ts";
 import { Epoch } from "./epoch.ts";
+import { Faults } from "./faults.ts";
 import { type DiskFolder, openFolder } from "./folder.ts";
 import { Incoming } from "./incoming.ts";
-import { syncFolder } from "./io.ts";
+import { statIfThere, syncFolder } from "./io.ts";
+import { digestsIn, namesIn } from "./listing.ts";
+import { type Files, type FileStats, nodeFiles } from "./port.ts";
 import { StoredChunk } from "./stored.ts";
+import { Sums } from "./sums.ts";
 import { Turns } from "./turns.ts";
 
-/** A deleted chunk can be brought back for a day by hand; a bad one can be looked at for a week. */
-const TRASH_KEEP_MS = 24 * 3600 * 1000;
-const QUARANTINE_KEEP_MS = 7 * TRASH_KEEP_MS;
+/** A bad chunk can be looked at for a week. */
+const QUARANTINE_KEEP_MS = 7 * 24 * 3600 * 1000;
+/** Chunks that are listed at once: 45 KB a message, and no more than that many calls of stat wait in line. */
+const LIST_BATCH = 500;
 
-export interface DiskUsage {
-  readonly capacityBytes: number;
-  /** What it would still take. */
-  readonly freeBytes: number;
-  readonly chunks: number;
-  readonly epoch: number;
+export interface StoreSettings {
+  readonly reserveBytes: number;
+  /** How long a deleted chunk can be brought back. */
+  readonly trashKeepMs: number;
+}
+
+export interface ChunkFile {
+  /** Bytes. */
+  readonly size: number;
+  /** Names this file of the chunk: a later one of the same chunk has another. */
+  readonly version: string;
+}
+
+interface ListedChunk extends ChunkFile {
+  readonly hash: string;
+  readonly ageSeconds: number;
+}
+
+interface Page {
+  readonly bits: number;
+  readonly partition: number;
+  readonly after: string;
+  readonly limit: number;
 }
 
 export class ChunkStore {
-  readonly #folder: DiskFolder;
+  readonly folder: DiskFolder;
+  readonly #files: Files;
   readonly #epoch: Epoch;
-  readonly #reserveBytes: number;
+  readonly #census: Census;
+  readonly #faults: Faults;
+  readonly sums: Sums;
+  readonly #admission: Admission;
+  readonly #trash: Bin;
+  readonly #quarantine: Bin;
   readonly #turns = new Turns();
+  readonly #start = randomBytes(4).toString("hex");
   /** Folders whose every entry is known to be durable: this process has synced them, and syncs them after each change. */
   readonly #durable = new Set<string>();
-  #chunks = 0;
-  #promisedBytes = 0;
   #drafts = 0;
 
-  private constructor(folder: DiskFolder, epoch: Epoch, reserveBytes: number) {
-    this.#folder = folder;
-    this.#epoch = epoch;
-    this.#reserveBytes = reserveBytes;
+  private constructor(parts: Parts) {
+    this.folder = parts.folder;
+    this.#files = parts.folder.files;
+    this.#epoch = parts.epoch;
+    this.#census = parts.census;
+    this.#faults = parts.faults;
+    this.sums = parts.sums;
+    this.#admission = parts.admission;
+    this.#trash = parts.trash;
+    this.#quarantine = parts.quarantine;
   }
 
-  static async open(path: string, reserveBytes: number): Promise<ChunkStore> {
-    const folder = await openFolder(path);
-    const store = new ChunkStore(folder, await Epoch.read(folder), reserveBytes);
-    store.#chunks = await countChunks(folder.chunks);
-    return store;
+  static async open(path: string, settings: StoreSettings, files: Files = nodeFiles): Promise<ChunkStore> {
+    const folder = await openFolder(files, path);
+    const trash = await Bin.open(files, folder.trash, settings.trashKeepMs);
+    return new ChunkStore({
+      folder,
+      epoch: await Epoch.read(folder),
+      census: await Census.of(files, folder.chunks),
+      faults: await Faults.read(folder),
+      sums: new Sums(files, folder.sums),
+      admission: new Admission(folder, trash, settings.reserveBytes),
+      trash,
+      quarantine: await Bin.open(files, folder.quarantine, QUARANTINE_KEEP_MS),
+    });
   }
 
   get id(): string {
-    return this.#folder.id;
+    return this.folder.id;
   }
 
-  /** Lets a chunk in. Undefined when it is here already and durable. DISK_STALE_EPOCH, DISK_FULL. */
+  /** Lets a chunk in. Undefined when it is here already and durable. DISK_STALE_EPOCH, DISK_FULL, DISK_READ_ONLY. */
   async begin(header: PutHeader): Promise<Incoming | undefined> {
     await this.#epoch.admit(header.epoch);
+    // What rotted since it was stored must not stand for the good bytes that are offered now.
+    await this.verify(header.hash, atOnce).catch(unlessNotFound);
     if (await this.#turns.take(header.hash, () => this.#holds(header))) return undefined;
-    await this.#promise(header.size);
+    await this.#admission.promise(header.size);
     try {
-      const path = join(this.#folder.tmp, `${header.hash}.${(this.#drafts += 1)}`);
-      return new Incoming(header, path, await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL));
+      const path = join(this.folder.tmp, `${header.hash}.${(this.#drafts += 1)}`);
+      return await Incoming.open(this.#files, header, path);
     } catch (error) {
-      this.#promisedBytes -= header.size;
+      this.#admission.release(header.size);
       throw error;
     }
   }
@@ -77,75 +122,178 @@ export class ChunkStore {
       await this.#epoch.admit(header.epoch);
       if (await this.#holds(header)) return true;
       // These bytes are verified: a file of another length under this name is not, and is replaced.
-      const there = await statIfThere(this.#pathOf(header.hash));
+      const there = await statIfThere(this.#files, this.#pathOf(header.hash));
       await this.#name(incoming);
-      if (!there) this.#chunks += 1;
+      if (there) this.#census.removed(header.hash, Number(there.size));
+      this.#census.added(header.hash, header.size);
+      // Nobody has to wait for them: they can be made again.
+      void this.sums.keep(header, incoming.sums);
       return false;
     });
   }
 
   /** Ends what `begin` started, on whatever way it ended. */
   async end(incoming: Incoming): Promise<void> {
-    this.#promisedBytes -= incoming.header.size;
+    this.#admission.release(incoming.header.size);
     await incoming.discard();
+  }
+
+  /** To be told of what made an upload fail: a medium that takes no writes is not asked for more of them until `tryAgain`. */
+  failed(error: unknown): void {
+    this.#admission.failed(error);
+  }
+
+  /** Answers whether the medium takes writes; one that did not is asked. */
+  async tryAgain(): Promise<boolean> {
+    return await this.#admission.tryAgain();
   }
 
   /** Opens a chunk for reading; the caller closes it. CHUNK_NOT_FOUND. */
   async read(hash: string): Promise<StoredChunk> {
-    return await StoredChunk.open(hash, this.#pathOf(hash));
+    return await StoredChunk.open(this.#files, hash, this.#pathOf(hash));
   }
 
-  /** The length of a chunk, bytes; undefined when it is not here. */
-  async stat(hash: string): Promise<number | undefined> {
-    return (await statIfThere(this.#pathOf(hash)))?.size;
+  /** Has seen the epoch that an answer goes with, if one does: nothing of an older one happens afterwards. DISK_STALE_EPOCH. */
+  async see(epoch: number | undefined): Promise<void> {
+    if (epoch !== undefined) await this.#epoch.admit(epoch);
   }
 
-  /** Moves a chunk to the trash. Answers whether it was here. DISK_STALE_EPOCH. */
-  async remove(hash: string, epoch: number): Promise<boolean> {
+  /** Undefined when the chunk is not here. What is here stays through a power cut: other copies are deleted on that word. */
+  async stat(hash: string): Promise<ChunkFile | undefined> {
+    const there = await this.#look(hash);
+    return there && this.#told(there);
+  }
+
+  /** Moves one file of a chunk to the trash. Answers whether a chunk was here. DISK_STALE_EPOCH, CHUNK_CHANGED. */
+  async remove(hash: string, { epoch, version }: { readonly epoch: number; readonly version: string }): Promise<boolean> {
     return await this.#turns.take(hash, async () => {
       await this.#epoch.admit(epoch);
-      return await this.#bin(hash, this.#folder.trash);
+      const there = await statIfThere(this.#files, this.#pathOf(hash));
+      if (!there) return false;
+      const { size, version: present } = this.#told(there);
+      if (present !== version) throw failure("CHUNK_CHANGED", `Chunk ${hash} was stored again since it was looked at.`);
+      await this.#bin(hash, size, this.#trash);
+      return true;
     });
   }
 
   /** Takes a bad chunk out of service, unless a good one has taken its place meanwhile. Answers whether it did. */
   async quarantine(chunk: StoredChunk): Promise<boolean> {
     return await this.#turns.take(chunk.hash, async () => {
-      const there = await statIfThere(this.#pathOf(chunk.hash));
-      return there?.ino === chunk.inode && (await this.#bin(chunk.hash, this.#folder.quarantine));
+      const there = await statIfThere(this.#files, this.#pathOf(chunk.hash));
+      if (there?.ino !== chunk.inode) return false;
+      await this.#bin(chunk.hash, Number(there.size), this.#quarantine);
+      await this.#faults.add();
+      return true;
     });
   }
 
-  async usage(): Promise<DiskUsage> {
-    const fs = await statfs(this.#folder.chunks);
+  /** Reads a chunk again and takes it out of service if it is bad. Waits for `pause` after each piece. Answers its length. CHUNK_NOT_FOUND. */
+  async verify(hash: string, pause: (bytes: number) => Promise<void>): Promise<number> {
+    const chunk = await this.read(hash);
+    try {
+      await this.sums.refresh(chunk, pause);
+    } catch (error) {
+      if (errorType(error) !== "CHUNK_CORRUPT") throw error;
+      await this.quarantine(chunk);
+    } finally {
+      await chunk.close();
+    }
+    return chunk.size;
+  }
+
+  /** The names of the chunks below an outer folder, 0 to 255, behind `after`, in order. */
+  namesIn(outer: number, after: string): AsyncGenerator<string> {
+    return namesIn(this.#files, this.folder.chunks, foldersOf({ bits: 8, partition: outer }), after);
+  }
+
+  /** Chunks of a partition behind `after`, in the order of their names, in batches. They stay through a power cut, as with `stat`. INVALID_REQUEST. */
+  async *list({ bits, partition, after, limit }: Page): AsyncGenerator<ListedChunk[]> {
+    assertLimit(limit);
+    let left = limit;
+    let batch: string[] = [];
+    for await (const name of namesIn(this.#files, this.folder.chunks, foldersOf({ bits, partition }), after)) {
+      left -= 1;
+      if (batch.push(name) === LIST_BATCH) yield await this.#describe(batch.splice(0));
+      if (left === 0) break;
+    }
+    yield await this.#describe(batch);
+  }
+
+  /**
+   * Digests (services/kernel/digests.ts) of what lies on the medium, in pieces. A power cut may still take some of it: nobody deletes a copy on the word
+   * of a digest, but only on that of `list` and `stat`. INVALID_REQUEST.
+   */
+  digests(bits: number): AsyncGenerator<Buffer> {
+    assertBits(bits);
+    return digestsIn(this.#files, this.folder.chunks, bits);
+  }
+
+  async usage() {
     return {
-      capacityBytes: fs.blocks * fs.bsize,
-      freeBytes: this.#roomLeft(fs),
-      chunks: this.#chunks,
+      ...(await this.#admission.now()),
+      chunks: this.#census.chunks,
+      usedBytes: this.#census.bytes,
       epoch: this.#epoch.highest,
+      trash: this.#trash.content,
+      quarantine: this.#quarantine.content,
+      faults: this.#faults.ever,
+      faultsSinceStart: this.#faults.sinceStart,
     };
   }
 
   /** Unlinks what was deleted long ago. Answers how many files. */
   async emptyBins(signal: AbortSignal): Promise<number> {
-    const trash = await emptyBin(this.#folder.trash, TRASH_KEEP_MS, signal);
-    return trash + (await emptyBin(this.#folder.quarantine, QUARANTINE_KEEP_MS, signal));
+    return (await this.#trash.sweep(signal)) + (await this.#quarantine.sweep(signal));
+  }
+
+  /** Finds out what the chunks take that were here at the start. */
+  async countBytes(signal: AbortSignal): Promise<void> {
+    await this.#census.countBytes(signal, (hash, work) => this.#turns.take(hash, work));
   }
 
   close(): void {
-    this.#folder.unlock();
+    this.folder.unlock();
   }
 
   #pathOf(hash: string): string {
-    return join(this.#folder.chunks, folderOf(hash), hash);
+    return join(this.folder.chunks, folderOf(hash), hash);
   }
 
-  /** Whether a chunk is here as declared, and stays through a power cut. */
+  #told(stats: FileStats): ChunkFile {
+    return { size: Number(stats.size), version: versionOf(stats, this.#start) };
+  }
+
+  async #describe(names: readonly string[]): Promise<ListedChunk[]> {
+    for (const folder of new Set(names.map((hash) => dirname(this.#pathOf(hash))))) await this.#settle(folder);
+    const described = names.map(async (hash) => {
+      const there = await this.#look(hash);
+      if (!there) return [];
+      const ageMs = this.#files.now() - Number(there.ctimeNs / 1_000_000n);
+      return [{ hash, ...this.#told(there), ageSeconds: Math.max(0, Math.floor(ageMs / 1000)) }];
+    });
+    return (await Promise.all(described)).flat();
+  }
+
+  /** What is here of a chunk for certain: not before whoever is just storing it has synced the folder, or undone it. */
+  async #look(hash: string): Promise<FileStats | undefined> {
+    return await this.#turns.take(hash, async () => {
+      const path = this.#pathOf(hash);
+      const there = await statIfThere(this.#files, path);
+      // A former process may have died between rename and sync.
+      if (there) await this.#settle(dirname(path));
+      return there;
+    });
+  }
+
+  /** Whether a chunk is here as declared, and stays through a power cut. Its file is another one afterwards for those who want to delete it. */
   async #holds(header: PutHeader): Promise<boolean> {
     const path = this.#pathOf(header.hash);
-    if ((await statIfThere(path))?.size !== header.size) return false;
+    const there = await statIfThere(this.#files, path);
+    if (Number(there?.size) !== header.size) return false;
     // A former process may have died between rename and sync.
     await this.#settle(dirname(path));
+    await this.#files.touch(path);
     return true;
   }
 
@@ -153,12 +301,13 @@ export class ChunkStore {
     const path = this.#pathOf(incoming.header.hash);
     const folder = dirname(path);
     await this.#settle(folder);
-    await rename(incoming.path, path);
+    await this.#files.rename(incoming.path, path);
     try {
-      await syncFolder(folder);
+      await syncFolder(this.#files, folder);
     } catch (error) {
-      // What is not durable must not be found.
-      await rm(path, { force: true });
+      // What is not durable must not be found; nor told, where it cannot be taken back either.
+      this.#durable.delete(folder);
+      await this.#files.rm(path, { force: true });
       throw error;
     }
   }
@@ -166,59 +315,36 @@ export class ChunkStore {
   /** Makes a folder below chunks/, and everything that is in it already durable. */
   async #settle(folder: string): Promise<void> {
     if (this.#durable.has(folder)) return;
-    if (folder !== this.#folder.chunks) {
+    if (folder !== this.folder.chunks) {
       const parent = dirname(folder);
       await this.#settle(parent);
-      await mkdir(folder, { recursive: true });
-      await syncFolder(parent);
+      await this.#files.mkdir(folder, { recursive: true });
+      await syncFolder(this.#files, parent);
     }
-    await syncFolder(folder);
+    await syncFolder(this.#files, folder);
     this.#durable.add(folder);
   }
 
-  async #bin(hash: string, bin: string): Promise<boolean> {
-    const path = this.#pathOf(hash);
-    if (!(await moveToBin(path, bin, { hash, nowMs: Date.now() }))) return false;
-    this.#chunks -= 1;
-    await syncFolder(dirname(path));
-    return true;
-  }
-
-  async #promise(size: number): Promise<void> {
-    const filesystem = await statfs(this.#folder.chunks);
-    // Nothing is awaited between the look and the promise: two writers cannot both be given the last room.
-    const left = this.#roomLeft(filesystem);
-    if (left < size) throw failure("DISK_FULL", `A chunk of ${size} bytes does not fit: ${left} are left above the reserve.`);
-    this.#promisedBytes += size;
-  }
-
-  #roomLeft(fs: StatsFs): number {
-    return roomLeft({
-      freeBytes: fs.bavail * fs.bsize,
-      reserveBytes: this.#reserveBytes,
-      promisedBytes: this.#promisedBytes,
-      // Filesystems that make inodes as they go (btrfs) report none.
-      freeFiles: fs.files > 0 ? fs.ffree : undefined,
-    });
+  async #bin(hash: string, bytes: number, bin: Bin): Promise<void> {
+    await bin.take(this.#pathOf(hash), { hash, bytes });
+    this.#census.removed(hash, bytes);
+    void this.sums.forget(hash);
   }
 }
 
-async function statIfThere(path: string): Promise<{ size: number; ino: number } | undefined> {
-  try {
-    return await stat(path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
+const atOnce = async (): Promise<void> => {};
+
+function unlessNotFound(error: unknown): void {
+  if (errorType(error) !== "CHUNK_NOT_FOUND") throw error;
 }
 
-/** Files two folders below `path`. A million in 65 536 folders take about two seconds, a tenth of what a recursive `opendir` takes. */
-async function countChunks(path: string): Promise<number> {
-  let chunks = 0;
-  for (const outer of await readdir(path)) {
-    const inner = await readdir(join(path, outer));
-    const files = await Promise.all(inner.map(async (name) => await readdir(join(path, outer, name))));
-    chunks += files.flat().length;
-  }
-  return chunks;
+interface Parts {
+  readonly folder: DiskFolder;
+  readonly epoch: Epoch;
+  readonly census: Census;
+  readonly faults: Faults;
+  readonly sums: Sums;
+  readonly admission: Admission;
+  readonly trash: Bin;
+  readonly quarantine: Bin;
 }

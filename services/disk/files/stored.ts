@@ -1,30 +1,30 @@
 /** One chunk open for reading. It can be read to its end although it is deleted meanwhile: the file stays until it is closed. */
-import { type FileHandle, open } from "node:fs/promises";
 import { failure } from "../../kernel/errors.ts";
 import { readFully } from "./io.ts";
+import type { Files, FileStats, OpenFile } from "./port.ts";
 
 export class StoredChunk {
   readonly hash: string;
   /** Bytes. */
   readonly size: number;
   /** Tells this file from another one of the same name. */
-  readonly inode: number;
-  readonly #file: FileHandle;
+  readonly inode: bigint;
+  readonly #file: OpenFile;
 
-  private constructor(hash: string, file: FileHandle, stats: { readonly size: number; readonly ino: number }) {
+  private constructor(hash: string, file: OpenFile, stats: FileStats) {
     this.hash = hash;
     this.#file = file;
-    this.size = stats.size;
+    this.size = Number(stats.size);
     this.inode = stats.ino;
   }
 
-  static async open(hash: string, path: string): Promise<StoredChunk> {
-    const file = await open(path, "r").catch((error: NodeJS.ErrnoException) => {
+  static async open(files: Files, hash: string, path: string): Promise<StoredChunk> {
+    const file = await files.open(path, "r").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") throw failure("CHUNK_NOT_FOUND", `Chunk ${hash} is not on this disk.`, { cause: error });
       throw error;
     });
     try {
-      return new StoredChunk(hash, file, await file.stat());
+      return new StoredChunk(hash, file, await file.stat({ bigint: true }));
     } catch (error) {
       await file.close();
       throw error;

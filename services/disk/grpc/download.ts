@@ -1,35 +1,59 @@
-/** Bytes of a chunk, from the medium to the caller. */
+/** Bytes of a chunk, from the medium to the caller. What is sent is verified first; what is sent whole, with its last byte. */
 import { createHash } from "node:crypto";
+import { BLOCK_BYTES, BlockSums } from "../../../proto/blocks.ts";
 import type { GetChunkResponse } from "../../../proto/gen/tritontube/disk/v1/disk.ts";
 import { failure } from "../../kernel/errors.ts";
 import { MESSAGE_BYTES } from "../../kernel/limits.ts";
-import { isWhole, type Range } from "../domain/chunk.ts";
+import type { Range } from "../domain/chunk.ts";
 import type { StoredChunk } from "../files/stored.ts";
 import type { Frame, Frames } from "./frames.ts";
 
 type Send = (message: GetChunkResponse) => Promise<void>;
+/** Told of the bytes in their order, before they are sent. Throws CHUNK_CORRUPT. */
+type Verify = (bytes: Buffer) => void;
 
-/**
- * Sends a range of a chunk. While one message is on its way the next is read: two frames are all that a reader costs, however slow it is.
- * A whole chunk is hashed as it flows: CHUNK_CORRUPT at its end when it is not what its name says.
- */
-export async function sendBytes(chunk: StoredChunk, range: Range, send: Send, frames: Frames): Promise<void> {
-  const hash = isWhole(range, chunk.size) ? createHash("sha256") : undefined;
+/** A whole chunk, hashed as it flows: CHUNK_CORRUPT at its end when it is not what its name says. */
+export async function sendWhole(chunk: StoredChunk, send: Send, frames: Frames): Promise<void> {
+  const hash = createHash("sha256");
+  await sendFrames(chunk, { start: 0, end: chunk.size }, { send, frames, verify: (bytes) => void hash.update(bytes) });
+  if (hash.digest("hex") !== chunk.hash) throw failure("CHUNK_CORRUPT", `The file of chunk ${chunk.hash} holds other bytes.`);
+}
+
+/** A part of a chunk. Nothing is sent that does not have the sums of its blocks. CHUNK_CORRUPT. */
+export async function sendPart(chunk: StoredChunk, part: Range & { readonly sums: readonly number[] }, to: { send: Send; frames: Frames }) {
+  const found = new BlockSums(part.start);
+  let compared = 0;
+  let sent = part.start;
+  const verify = (bytes: Buffer): void => {
+    found.update(bytes);
+    sent += bytes.length;
+    // Frames end where blocks do, and the last one where the part does.
+    const sums = sent === part.end ? found.end() : found.complete;
+    for (; compared < sums.length; compared += 1) {
+      if (sums[compared] !== part.sums[compared]) throw failure("CHUNK_CORRUPT", `A block of chunk ${chunk.hash} is not what it was.`);
+    }
+  };
+  await sendFrames(chunk, part, { ...to, verify });
+}
+
+/** While one message is on its way the next is read: two frames are all that a reader costs, however slow it is. */
+async function sendFrames(chunk: StoredChunk, range: Range, { send, frames, verify }: { send: Send; frames: Frames; verify: Verify }) {
   const held: Frame[] = [];
   const sent: Promise<void>[] = [];
-  for (let at = range.start, turn = 0; at < range.end; at += MESSAGE_BYTES, turn ^= 1) {
+  for (let at = range.start, turn = 0; at < range.end; turn ^= 1) {
     await sent[turn];
     const frame = (held[turn] ??= frames.take());
-    const message = frame.data(Math.min(MESSAGE_BYTES, range.end - at));
+    const end = Math.min(at - (at % BLOCK_BYTES) + MESSAGE_BYTES, range.end);
+    const message = frame.data(end - at);
     await chunk.read(message.part.value, at);
-    hash?.update(message.part.value);
+    verify(message.part.value);
     const sending = send(message);
     // It may fail while the next message is being read; it is awaited after that.
     sending.catch(() => undefined);
     sent[turn] = sending;
+    at = end;
   }
   await Promise.all(sent);
   // Not after a failure: then a write may still be reading from them.
   for (const frame of held) frames.give(frame);
-  if (hash && hash.digest("hex") !== chunk.hash) throw failure("CHUNK_CORRUPT", `The file of chunk ${chunk.hash} holds other bytes.`);
 }

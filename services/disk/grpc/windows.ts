@@ -4,6 +4,7 @@
  */
 import { connect, type Http2Server } from "node:http2";
 import type { Server } from "@grpc/grpc-js";
+import type { Certificates } from "../../../config/disks.ts";
 
 /** 400 MB/s for one upload at 5 ms, more than a disk writes. */
 const STREAM_WINDOW_BYTES = 2 * 1024 * 1024;
@@ -31,8 +32,11 @@ export function widenWindows(server: Server): void {
 }
 
 /** Connects to the server as any client does, and looks at what it offers. */
-export async function windowsAreWide(port: number, host: string): Promise<boolean> {
-  const session = connect(`http://${host}:${port}`);
+export async function windowsAreWide(port: number, host: string, tls?: Certificates): Promise<boolean> {
+  // It is this process that answers: nobody else's name has to be proved.
+  const session = tls
+    ? connect(`https://${host}:${port}`, { ...tls, servername: "", rejectUnauthorized: false })
+    : connect(`http://${host}:${port}`);
   const { promise, resolve } = Promise.withResolvers<boolean>();
   session.setTimeout(SELF_TEST_MS, () => resolve(false));
   session.on("error", () => resolve(false));

@@ -14,3 +14,9 @@ export function uuidV7(nowMs: number, entropy: Uint8Array): string {
 export function acceptedRequestId(header: string | string[] | undefined): string | undefined {
   return typeof header === "string" && /^[A-Za-z0-9._-]{8,64}$/.test(header) ? header : undefined;
 }
+
+/** The trace that a request belongs to (W3C Trace Context, 3.2): its id becomes that of the request, and so goes along through every call and log line. */
+export function traceIdOf(traceparent: string | string[] | undefined): string | undefined {
+  const [, id] = (typeof traceparent === "string" && /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent)) || [];
+  return id === undefined || /^0+$/.test(id) ? undefined : id;
+}

@@ -20,6 +20,11 @@ export interface SegmentAddress extends StreamAddress {
   readonly number: number;
 }
 
+export interface CaptionsAddress {
+  readonly id: string;
+  readonly language: string;
+}
+
 /** One page of a list: asked for by number, or by the cursor that an earlier page gave. */
 export interface Page {
   readonly path: string;

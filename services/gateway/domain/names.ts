@@ -39,8 +39,12 @@ export function cleanText(text: string): string {
 
 /** `"news, live,news"` is two tags. */
 export function splitTags(text: string): string[] {
-  const tags = text.split(",").map(cleanLine);
-  return [...new Set(tags.filter((tag) => tag !== ""))];
+  return uniqueTags(text.split(","));
+}
+
+/** Each once, and none that is empty. */
+export function uniqueTags(tags: readonly string[]): string[] {
+  return [...new Set(tags.map(cleanLine).filter((tag) => tag !== ""))];
 }
 
 /**

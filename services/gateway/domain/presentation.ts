@@ -21,6 +21,13 @@ export interface Presentation {
   /** Frames a second as a fraction. */
   readonly frameRate: readonly [number, number];
   readonly renditions: readonly PresentedRendition[];
+  /** Languages. */
+  readonly captions: readonly string[];
+}
+
+/** The language as it calls itself: "Deutsch". */
+export function languageName(language: string): string {
+  return new Intl.DisplayNames([language], { type: "language", fallback: "code" }).of(language) ?? language;
 }
 
 /** Lightest first: a player that takes the first it sees has a picture soonest. */

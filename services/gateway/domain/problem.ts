@@ -54,9 +54,10 @@ export function problemOf(error: unknown, request: { readonly id: string; readon
 }
 
 /** Headers that belong to a problem (RFC 9110, 10.2.3). */
-export function problemHeaders({ status, code }: Pick<Problem, "status" | "code">): Readonly<Record<string, string>> {
-  const seconds = code === "VIDEO_SEGMENT_PENDING" ? SEGMENT_RETRY_AFTER_S : RETRY_AFTER_S;
-  return status === 503 ? { "Retry-After": String(seconds) } : {};
+export function problemHeaders({ status, code }: Pick<Problem, "status" | "code">, error?: unknown): Readonly<Record<string, string>> {
+  const { retryAfterS } = (error as { data?: { retryAfterS?: unknown } } | null | undefined)?.data ?? {};
+  const seconds = typeof retryAfterS === "number" ? retryAfterS : code === "VIDEO_SEGMENT_PENDING" ? SEGMENT_RETRY_AFTER_S : RETRY_AFTER_S;
+  return status === 503 || status === 429 ? { "Retry-After": String(seconds) } : {};
 }
 
 /** A client's own mistake is explained in the words of whoever noticed it. Ours are not: those words may name disks, tables and files. */

@@ -23,9 +23,12 @@ export function openBody(req: IncomingMessage, res: ServerResponse, limits: Body
   // Whoever reads the body learns of its error from the body; until somebody does, it must not end the process.
   body.on("error", () => {});
   req.on("error", () => {});
-  req.once("close", () => {
+  const close = (): void => {
     if (!req.complete) body.destroy(failure("UPLOAD_ABORTED", "The connection was closed before the body was whole."));
-  });
+  };
+  // Whoever waited before it asked for the body may come too late.
+  if (req.destroyed) close();
+  else req.once("close", close);
   if (/100-continue/i.test(req.headers.expect ?? "")) res.writeContinue();
   return req.pipe(body);
 }

@@ -1,10 +1,17 @@
 /** What a handler answers, and how it goes onto the wire: conditions, ranges, HEAD, and an end to bodies that nobody wants. */
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerRequest } from "node:http2";
+import type { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { encodingOf, type Encoding } from "../domain/accept.ts";
 import { Budget } from "../domain/budget.ts";
 import { isKnown, rangeStillFits } from "../domain/conditional.ts";
+import { isFormer } from "../domain/former.ts";
 import { problemHeaders, problemOf, type Problem } from "../domain/problem.ts";
 import { requestedRange, type ByteRange } from "../domain/range.ts";
 import { failure } from "../../kernel/errors.ts";
+import { compressed, compressedOnce, isCompressible } from "./compression.ts";
+import { serverTiming } from "./timings.ts";
 
 /** A state of things, as JSON. */
 export interface Answer {
@@ -12,6 +19,8 @@ export interface Answer {
   /** Undefined: no body (204). */
   readonly json?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Holds something that only the client may know: then it is not compressed. */
+  readonly secret?: boolean;
 }
 
 /** Bytes with a name of their own. They are asked for only when they are really sent: not for HEAD, 304 or 416. */
@@ -21,10 +30,24 @@ export interface Content {
   /** Strong, with its quotation marks. */
   readonly etag: string;
   readonly caching: string;
+  /** As in an answer. */
+  readonly secret?: boolean;
   bytes(): Uint8Array | Promise<Uint8Array>;
 }
 
-export type Reply = Answer | Content;
+/** Bytes that are too many for memory: only those that were asked for are read, as fast as the client takes them. */
+export interface Streamed extends Omit<Content, "bytes"> {
+  /** What a browser calls the file that it saves. */
+  readonly filename: string;
+  stream(range: ByteRange): Promise<Readable>;
+}
+
+export type Reply = Answer | Content | Streamed;
+
+/** The envelope of an answer that went well. */
+export function ok(data: object): Answer {
+  return { status: 200, json: { data } };
+}
 
 /** A refused body is drained for this long and this far, so that the client comes to read the refusal; then the connection is cut. */
 const LINGER_MS = 1000;
@@ -34,11 +57,14 @@ const IN_FLIGHT_BYTES = 256 * 1024 * 1024;
 /** A reader that takes nothing for this long gives its memory to others. A telephone that changes its network is back in a few seconds. */
 const STALLED_READER_MS = 30_000;
 
+export const JSON_TYPE = "application/json; charset=utf-8";
+
 const inFlight = new Budget(IN_FLIGHT_BYTES);
 
 export async function send(req: IncomingMessage, res: ServerResponse, reply: Reply): Promise<void> {
   if ("bytes" in reply) await sendContent(req, res, reply);
-  else sendAnswer(req, res, reply);
+  else if ("stream" in reply) await sendStream(req, res, reply);
+  else await sendCompressed(req, res, reply);
 }
 
 /** Answers with the problem document of an error, whatever was thrown. Answers it too, so that the caller can log it. */
@@ -47,8 +73,8 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: un
   const problem = problemOf(error, { id: String(res.getHeader("X-Request-Id")), path });
   sendAnswer(req, res, {
     status: problem.status,
-    json: problem,
-    headers: { "Content-Type": "application/problem+json", ...problemHeaders(problem) },
+    json: isFormer(path) ? { ...problem, message: problem.detail } : problem,
+    headers: { "Content-Type": "application/problem+json", ...problemHeaders(problem, error) },
   });
   return problem;
 }
@@ -58,31 +84,70 @@ export function targetOf(req: IncomingMessage & { originalUrl?: string }): strin
   return req.originalUrl ?? req.url ?? "/";
 }
 
-function sendAnswer(req: IncomingMessage, res: ServerResponse, { status, json, headers }: Answer): void {
+async function sendCompressed(req: IncomingMessage, res: ServerResponse, answer: Answer): Promise<void> {
+  const body = answer.json === undefined ? undefined : Buffer.from(JSON.stringify(answer.json));
+  const encoding = body && encodingFor(req, res, { type: JSON_TYPE, size: body.length, secret: answer.secret });
+  if (!body || !encoding) return writeAnswer(req, res, { ...answer, body });
+  const short = await compressed(body, encoding);
+  writeAnswer(req, res, { ...answer, headers: { ...answer.headers, "Content-Encoding": encoding }, body: short });
+}
+
+function sendAnswer(req: IncomingMessage, res: ServerResponse, answer: Answer): void {
+  writeAnswer(req, res, { ...answer, body: Buffer.from(JSON.stringify(answer.json)) });
+}
+
+function writeAnswer(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { status, headers, body }: Omit<Answer, "json"> & { readonly body: Uint8Array | undefined },
+): void {
   if (isOver(res)) return;
   res.statusCode = status;
   res.setHeader("Cache-Control", "no-store");
-  const body = json === undefined ? undefined : Buffer.from(JSON.stringify(json));
   if (body) {
-    res.setHeader("Content-Type", "application/json; charset=utf-8");
+    res.setHeader("Content-Type", JSON_TYPE);
     res.setHeader("Content-Length", body.length);
   }
   for (const [name, value] of Object.entries(headers ?? {})) res.setHeader(name, value);
   finish(req, res, body);
 }
 
-async function sendContent(req: IncomingMessage, res: ServerResponse, content: Content): Promise<void> {
+/** How the body is to be shortened, if at all. A cache is told that it depends on the client, also where this client gets it whole. */
+function encodingFor(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { type, size, secret }: Pick<Content, "type" | "size"> & { readonly secret: boolean | undefined },
+): Encoding | undefined {
+  if (secret === true || !isCompressible(type, size)) return undefined;
+  res.appendHeader("Vary", "Accept-Encoding");
+  // A range is one of the bytes as they are.
+  return req.headers.range === undefined ? encodingOf(req.headers["accept-encoding"]) : undefined;
+}
+
+async function sendContent(req: IncomingMessage, res: ServerResponse, whole: Content): Promise<void> {
   const { method, headers } = req;
-  const known = isKnown(headers["if-none-match"], content.etag);
+  const encoding = encodingFor(req, res, { ...whole, secret: whole.secret });
+  const content = encoding ? await shortened(whole, encoding) : whole;
+  const known = isRead(req) && isKnown(headers["if-none-match"], content.etag);
   const range = known ? undefined : rangeOf(req, res, content);
   const bytes = known || method === "HEAD" ? undefined : await bytesOf(res, content);
-  if (isOver(res)) return;
+  if (isOver(res) || describe(res, content, { known, range })) return;
+  if (encoding) res.setHeader("Content-Encoding", encoding);
+  finish(req, res, range ? bytes?.subarray(range.start, range.end) : bytes);
+}
+
+/** The headers of a piece of content. Answers whether that was all, since the client has the rest already. */
+function describe(
+  res: ServerResponse,
+  content: Omit<Content, "bytes">,
+  { known, range }: { readonly known: boolean; readonly range: ByteRange | undefined },
+): boolean {
   res.setHeader("ETag", content.etag);
   res.setHeader("Cache-Control", content.caching);
   if (known) {
     res.statusCode = 304;
     res.end();
-    return;
+    return true;
   }
   res.setHeader("Content-Type", content.type);
   res.setHeader("Accept-Ranges", "bytes");
@@ -91,7 +156,35 @@ async function sendContent(req: IncomingMessage, res: ServerResponse, content: C
     res.setHeader("Content-Range", `bytes ${range.start}-${range.end - 1}/${content.size}`);
   }
   res.setHeader("Content-Length", range ? range.end - range.start : content.size);
-  finish(req, res, range ? bytes?.subarray(range.start, range.end) : bytes);
+  return false;
+}
+
+/** A failure after the first byte can only cut the connection: the client sees that the length is not what was announced. */
+async function sendStream(req: IncomingMessage, res: ServerResponse, content: Streamed): Promise<void> {
+  const known = isRead(req) && isKnown(req.headers["if-none-match"], content.etag);
+  const range = known ? undefined : rangeOf(req, res, content);
+  const whole = { start: 0, end: content.size };
+  const source = known || req.method === "HEAD" ? undefined : await content.stream(range ?? whole);
+  if (isOver(res)) {
+    source?.destroy();
+    return;
+  }
+  res.setHeader("Content-Disposition", `attachment; filename*=UTF-8''${encodeURIComponent(content.filename).replace(/['()*]/g, percent)}`);
+  if (describe(res, content, { known, range })) return;
+  if (!source) return finish(req, res, undefined);
+  watchReader(req);
+  await pipeline(source, res).catch(() => res.destroy());
+}
+
+/** Characters that encodeURIComponent leaves and RFC 8187 does not. */
+function percent(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`;
+}
+
+/** Other bytes have another name (RFC 9110, 8.8.3.3). */
+async function shortened(content: Content, encoding: Encoding): Promise<Content> {
+  const short = await compressedOnce(content, encoding, async () => await content.bytes());
+  return { ...content, size: short.length, etag: content.etag.replace(/"$/, `-${encoding}"`), bytes: () => short };
 }
 
 /** Takes the whole content's size from the budget, also for a range: it is a view of the whole. Given back when the response is over, however it ends. */
@@ -102,8 +195,13 @@ async function bytesOf(res: ServerResponse, content: Content): Promise<Uint8Arra
   return await content.bytes();
 }
 
+/** Of an answer to a change nobody has a copy. */
+function isRead({ method }: IncomingMessage): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
 /** A range is for GET alone (RFC 9110, 14.2). */
-function rangeOf(req: IncomingMessage, res: ServerResponse, { etag, size }: Content): ByteRange | undefined {
+function rangeOf(req: IncomingMessage, res: ServerResponse, { etag, size }: Pick<Content, "etag" | "size">): ByteRange | undefined {
   const { method, headers } = req;
   if (headers.range === undefined || method !== "GET" || !rangeStillFits(headers["if-range"] as string | undefined, etag)) return undefined;
   const range = requestedRange(headers.range, size);
@@ -112,12 +210,23 @@ function rangeOf(req: IncomingMessage, res: ServerResponse, { etag, size }: Cont
   throw failure("RANGE_NOT_SATISFIABLE", `The content has ${size} bytes, and none of them lies in the range.`);
 }
 
+/** Until the next request of the connection: then Node sets the server's own limit again. A stream of HTTP/2 is a request. */
+function watchReader(req: IncomingMessage): void {
+  if (isHttp2(req)) req.stream.setTimeout(STALLED_READER_MS, () => req.stream.close(constants.NGHTTP2_CANCEL));
+  else req.socket.setTimeout(STALLED_READER_MS);
+}
+
 function finish(req: IncomingMessage, res: ServerResponse, body: Uint8Array | undefined): void {
+  const timing = serverTiming(res);
+  if (timing !== undefined) res.setHeader("Server-Timing", timing);
   const sent = req.method === "HEAD" ? undefined : body;
-  // Until the next request of the connection: then Node sets the server's own limit again.
-  req.socket.setTimeout(STALLED_READER_MS);
-  if (!hasMore(req)) res.end(sent);
+  watchReader(req);
+  if (isHttp2(req) || !hasMore(req)) res.end(sent);
   else lingerThenClose(req, res, sent);
+}
+
+export function isHttp2(req: IncomingMessage): req is IncomingMessage & Http2ServerRequest {
+  return req.httpVersionMajor === 2;
 }
 
 function hasMore(req: IncomingMessage): boolean {

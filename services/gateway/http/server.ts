@@ -1,12 +1,15 @@
 /** The HTTP server: its limits, the first and the last thing that happens to every request, and its orderly end. */
 import { randomUUID } from "node:crypto";
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer, STATUS_CODES, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createSecureServer } from "node:http2";
 import type { Duplex } from "node:stream";
 import { setTimeout as delay } from "node:timers/promises";
-import { acceptedRequestId } from "../domain/ids.ts";
+import { acceptedRequestId, traceIdOf } from "../domain/ids.ts";
 import { problemOf } from "../domain/problem.ts";
 import { failure } from "../../kernel/errors.ts";
+import { isHttp2 } from "./reply.ts";
 import { securityHeaders } from "./security.ts";
+import { timingsOf } from "./timings.ts";
 
 /** A request line and its headers come within 10 s, or the connection is one that only holds a place (slowloris). */
 const HEADERS_MS = 10_000;
@@ -34,9 +37,19 @@ export interface FinishedRequest {
   readonly ms: number;
   /** The client went away before it had everything. */
   readonly aborted: boolean;
+  /** ms spent in each service that was asked. */
+  readonly dependencies: Readonly<Record<string, number>>;
+}
+
+/** PEM. */
+export interface Certificate {
+  readonly cert: Buffer;
+  readonly key: Buffer;
 }
 
 export interface ServerOptions {
+  /** With it, HTTPS: HTTP/2 for who can, HTTP/1.1 for the others. */
+  readonly certificate: Certificate | undefined;
   readonly uploadIdleMs: number;
   readonly handle: (req: IncomingMessage, res: ServerResponse) => void;
   /** Told about each request once, when all of it is over. */
@@ -49,24 +62,25 @@ export interface HttpServer {
   close(): Promise<void>;
 }
 
-export function openServer({ uploadIdleMs, handle, finished }: ServerOptions): HttpServer {
-  const answering = new Map<Duplex, ServerResponse>();
+/** Streams of one connection at the same time: a page and its player need a dozen. Each may hold a segment of 8 MiB. */
+const STREAMS_MAX = 100;
+
+export function openServer({ certificate, uploadIdleMs, handle, finished }: ServerOptions): HttpServer {
+  const answering = new Set<ServerResponse>();
+  const connections = new Set<Duplex>();
   let closing = false;
-  const server = createServer({
-    headersTimeout: HEADERS_MS,
-    connectionsCheckingInterval: CHECK_MS,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    maxHeaderSize: HEADER_BYTES_MAX,
-    // Node would end each upload after 5 minutes, however well it flows. Uploads have an idle limit instead, and no other request has a body.
-    requestTimeout: 0,
-  });
+  const server = certificate ? secureServer(certificate) : plainServer();
   server.maxConnections = CONNECTIONS_MAX;
   server.timeout = Math.max(QUIET_MS, 2 * uploadIdleMs);
+  server.on(certificate ? "secureConnection" : "connection", (socket: Duplex) => {
+    connections.add(socket);
+    socket.once("close", () => connections.delete(socket));
+  });
   const accept = (req: IncomingMessage, res: ServerResponse): void => {
     if (closing) res.shouldKeepAlive = false;
-    answering.set(req.socket, res);
+    answering.add(res);
     begin(req, res, (request) => {
-      if (answering.get(req.socket) === res) answering.delete(req.socket);
+      answering.delete(res);
       finished(req, request);
     });
     handle(req, res);
@@ -74,7 +88,9 @@ export function openServer({ uploadIdleMs, handle, finished }: ServerOptions): H
   server.on("request", accept);
   // Node's own answer would be "100 Continue" to everyone; here only who wants the body says so (http/body.ts).
   server.on("checkContinue", accept);
-  server.on("clientError", (error, socket) => refuse(error, socket, answering.get(socket)));
+  server.on("clientError", (error: Error, socket: Duplex) => refuse(error, socket, answeredOn(answering, socket)));
+  // A client that does not get through the handshake has nothing that an answer could be sent over.
+  server.on("tlsClientError", (_error: Error, socket: Duplex) => socket.destroy());
   const close = async (): Promise<void> => {
     closing = true;
     server.maxConnections = 0;
@@ -82,27 +98,72 @@ export function openServer({ uploadIdleMs, handle, finished }: ServerOptions): H
     const deadline = performance.now() + GRACE_MS;
     while (answering.size > 0 && performance.now() < deadline) await delay(SWEEP_MS);
     const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-    server.closeAllConnections();
+    for (const connection of connections) connection.destroy();
     await closed;
   };
   return { server, close };
 }
 
+function plainServer(): Server {
+  return createServer({
+    headersTimeout: HEADERS_MS,
+    connectionsCheckingInterval: CHECK_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: HEADER_BYTES_MAX,
+    // Node would end each upload after 5 minutes, however well it flows. Uploads have an idle limit instead, as have all other bodies.
+    requestTimeout: 0,
+  });
+}
+
+/** What HTTP/1.1 is limited by is set on the server: as options they are not passed on. */
+function secureServer({ cert, key }: Certificate): Server {
+  const server = createSecureServer({
+    cert,
+    key,
+    allowHTTP1: true,
+    minVersion: "TLSv1.2",
+    handshakeTimeout: HEADERS_MS,
+    settings: { maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
+  });
+  const limits = {
+    headersTimeout: HEADERS_MS,
+    connectionsCheckingInterval: CHECK_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: HEADER_BYTES_MAX,
+    requestTimeout: 0,
+  };
+  // Both are servers of sockets that speak of requests; the rest of this file asks no more of them.
+  return Object.assign(server, limits) as unknown as Server;
+}
+
+/** The answer that a connection of HTTP/1.1 is in the middle of. */
+function answeredOn(answering: ReadonlySet<ServerResponse>, socket: Duplex): ServerResponse | undefined {
+  return [...answering].find((res) => res.socket === socket);
+}
+
 function begin(req: IncomingMessage, res: ServerResponse, finished: (request: FinishedRequest) => void): void {
-  const requestId = acceptedRequestId(req.headers["x-request-id"]) ?? randomUUID();
-  const { socket, method = "" } = req;
+  const requestId = acceptedRequestId(req.headers["x-request-id"]) ?? traceIdOf(req.headers["traceparent"]) ?? randomUUID();
+  const { method = "" } = req;
   const startedAt = performance.now();
-  const sentBefore = socket.bytesWritten;
+  const sent = bytesOn(req, res);
   res.setHeader("X-Request-Id", requestId);
   for (const [name, value] of securityHeaders) res.setHeader(name, value);
   // An answer to a client that has just gone fails here; "close" tells of it.
   res.on("error", () => {});
   res.once("close", () => {
-    const bytes = socket.bytesWritten - sentBefore;
+    const bytes = sent();
     const ms = Math.round((performance.now() - startedAt) * 10) / 10;
     const status = res.headersSent ? res.statusCode : null;
-    finished({ requestId, method, status, bytes, ms, aborted: !res.writableFinished });
+    finished({ requestId, method, status, bytes, ms, aborted: !res.writableFinished, dependencies: timingsOf(res) });
   });
+}
+
+/** How many bytes went out for this request. A connection of HTTP/2 carries several at once: there, what was announced. */
+function bytesOn(req: IncomingMessage, res: ServerResponse): () => number {
+  if (isHttp2(req)) return () => (req.method === "HEAD" || !res.headersSent ? 0 : Number(res.getHeader("content-length") ?? 0));
+  const { socket } = req;
+  const before = socket.bytesWritten;
+  return () => socket.bytesWritten - before;
 }
 
 /** What the parser could not read, as the same document that all other refusals are. The request may have a handler already: its body ended wrongly. */
@@ -113,21 +174,15 @@ function refuse(error: Error & { code?: string }, socket: Duplex, answering: Ser
   }
   const requestId = answering ? String(answering.getHeader("X-Request-Id")) : randomUUID();
   const problem = problemOf(parseFailure(error.code), { id: requestId, path: "/" });
-  const status = statuses[error.code ?? ""] ?? `${problem.status} Bad Request`;
-  const body = JSON.stringify({ ...problem, status: Number.parseInt(status, 10) });
+  const body = JSON.stringify(problem);
   socket.end(
-    `HTTP/1.1 ${status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${requestId}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${requestId}\r\nConnection: close\r\n\r\n${body}`,
   );
 }
 
-const statuses: Readonly<Record<string, string>> = {
-  HPE_HEADER_OVERFLOW: "431 Request Header Fields Too Large",
-  ERR_HTTP_REQUEST_TIMEOUT: "408 Request Timeout",
-};
-
 function parseFailure(code: string | undefined): Error {
   if (code === "HPE_INVALID_EOF_STATE") return failure("LENGTH_MISMATCH", "The connection ended before the body that was announced.");
-  if (code === "HPE_HEADER_OVERFLOW") return failure("INVALID_REQUEST", `The headers are longer than ${HEADER_BYTES_MAX} bytes.`);
-  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return failure("INVALID_REQUEST", `The headers did not come within ${HEADERS_MS / 1000} s.`);
+  if (code === "HPE_HEADER_OVERFLOW") return failure("HEADERS_TOO_LARGE", `The headers are longer than ${HEADER_BYTES_MAX} bytes.`);
+  if (code === "ERR_HTTP_REQUEST_TIMEOUT") return failure("HEADERS_TIMEOUT", `The headers did not come within ${HEADERS_MS / 1000} s.`);
   return failure("INVALID_REQUEST", "This is not HTTP.");
 }

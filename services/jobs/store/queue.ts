@@ -6,14 +6,18 @@ import { jobKind, type Job, type JobKind, type QueueDepth } from "../contract.ts
 /** A statement that takes more leases away at once would hold its locks for too long. */
 const REAP_MAX = 500;
 const PRUNE_MAX = 1000;
-/** What an operator may still want to look at. Failed jobs stay. */
+/** What an operator may still want to look at. Failed jobs stay, and so do all of a video that is not ready: whoever tries it again goes on from them. */
 const KEPT_DAYS = 7;
 
 export interface Claim {
   readonly kind: JobKind;
   readonly worker: string;
   readonly leaseMs: number;
+  readonly priorityMin?: number | undefined;
 }
+
+/** Below every priority: the column is an integer of 32 bits. */
+const ANY_PRIORITY = -(2 ** 31);
 
 export interface Beat {
   readonly leaseMs: number;
@@ -21,15 +25,15 @@ export interface Beat {
 }
 
 /** One kind a statement: with `kind = any(…)` and 300,000 jobs waiting it sorts them all, and takes 246 ms instead of 1.2. */
-export async function claim(db: Database, { kind, worker, leaseMs }: Claim): Promise<Job | null> {
+export async function claim(db: Database, { kind, worker, leaseMs, priorityMin = ANY_PRIORITY }: Claim): Promise<Job | null> {
   const job = await one<Job>(
     db,
     `update jobs set state = 'running', attempts = attempts + 1, fence = fence + 1, worker = $2, started_at = coalesce(started_at, now()),
        lease_until = clock_timestamp() + $3::integer * interval '1 ms'
-     where id = (select id from jobs where state = 'queued' and kind = $1 and run_at <= now()
+     where id = (select id from jobs where state = 'queued' and kind = $1 and priority >= $4 and run_at <= now()
                  order by priority desc, id limit 1 for update skip locked)
-     returning id, kind, video_id as "videoId", attempts, max_attempts as "maxAttempts", fence, payload`,
-    [kind, worker, leaseMs],
+     returning id, kind, video_id as "videoId", priority, attempts, max_attempts as "maxAttempts", fence, payload`,
+    [kind, worker, leaseMs, priorityMin],
   );
   return job ?? null;
 }
@@ -84,7 +88,8 @@ export async function prune(db: Database): Promise<void> {
     const gone = await rows(
       db,
       `delete from jobs where id in (select id from jobs
-         where state in ('done', 'cancelled') and finished_at < now() - ${KEPT_DAYS} * interval '1 day' limit ${PRUNE_MAX} for update skip locked)
+         where state in ('done', 'cancelled') and finished_at < now() - ${KEPT_DAYS} * interval '1 day'
+           and not exists (select 1 from videos where videos.id = jobs.video_id and status <> 'ready') limit ${PRUNE_MAX} for update skip locked)
        returning id`,
     );
     if (gone.length < PRUNE_MAX) return;
@@ -96,7 +101,7 @@ export async function depth(db: Database): Promise<readonly QueueDepth[]> {
     db,
     `select kind, count(*) filter (where state = 'queued')::integer as queued, count(*) filter (where state = 'running')::integer as running,
        count(*) filter (where state = 'failed')::integer as failed,
-       coalesce(extract(epoch from now() - min(created_at) filter (where state = 'queued')), 0)::float8 as "oldestS"
+       coalesce(extract(epoch from now() - min(greatest(created_at, run_at)) filter (where state = 'queued' and run_at <= now())), 0)::float8 as "oldestS"
      from jobs where state in ('queued', 'running', 'failed') group by kind`,
   );
   return jobKind.options.map((kind) => counted.find((row) => row.kind === kind) ?? { kind, queued: 0, running: 0, failed: 0, oldestS: 0 });

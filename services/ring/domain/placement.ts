@@ -73,6 +73,13 @@ export function rebalance<D extends PlacedDisk>(previous: Table, disks: readonly
   return { partitionBits, replicas, owners: encode(draft, sorted), disks: sorted };
 }
 
+/** How many partitions each disk owns, by its index. */
+export function ownedBy(table: Table): Int32Array {
+  const owned = new Int32Array(table.disks.length);
+  for (let slot = 0; slot < 2 ** table.partitionBits * table.replicas; slot++) owned[ownerAt(table, slot)]!++;
+  return owned;
+}
+
 /** What is wrong with a table, a sentence each; nothing when it keeps every promise at the head of this file. */
 export function check(table: Table): string[] {
   const { disks, replicas } = table;
@@ -100,8 +107,13 @@ export function check(table: Table): string[] {
   return wrong;
 }
 
+/** The ids of the owners of a partition, the preferred first. */
+export function idsOfPartition(table: Table, partition: number): string[] {
+  return ownersOfPartition(table, partition).map((disk) => table.disks[disk]!.id);
+}
+
 /** The first `partitionBits` bits of the hash, of which four digits hold up to 16. */
-function partitionOf(table: Table, sha256: string): number {
+export function partitionOf(table: Pick<Table, "partitionBits">, sha256: string): number {
   const bits = (digit(sha256, 0) << 12) | (digit(sha256, 1) << 8) | (digit(sha256, 2) << 4) | digit(sha256, 3);
   return bits >>> (16 - table.partitionBits);
 }

@@ -1,13 +1,18 @@
 /** Bytes out: a range of a blob as a stream, or a small blob whole. */
 import { Readable } from "node:stream";
-import { MESSAGE_BYTES } from "../../kernel/limits.ts";
-import type { Cut } from "../domain/cut.ts";
+import { piecesOf, type Cut } from "../domain/cut.ts";
 import type { ChunkReader } from "./chunk-read.ts";
 
-/** A stream of these cuts. While one chunk is handed on, the next is on its way: two chunks, 16 MiB, are all that a slow reader holds. */
+/**
+ * Pieces that are on their way while one is handed on. Each is asked for by itself: a slow reader has no call open at any disk, whose window it
+ * would fill for all others. It holds these, one that waits in the stream, and one that its own writer keeps.
+ */
+const AHEAD = 2;
+
+/** A stream of these cuts. */
 export function streamOf(chunks: ChunkReader, cuts: Iterable<Cut>): Readable {
   const ending = new AbortController();
-  const pieces = piecesOf(chunks, cuts, ending.signal);
+  const pieces = inOrder(chunks, piecesOf(cuts), ending.signal);
   return new Readable({
     read() {
       pieces.next().then(
@@ -26,27 +31,24 @@ export function streamOf(chunks: ChunkReader, cuts: Iterable<Cut>): Readable {
 /** The whole of these cuts in memory; a single one is not copied. */
 export async function bytesOf(chunks: ChunkReader, cuts: Iterable<Cut>, signal: AbortSignal): Promise<Buffer> {
   const parts: Buffer[] = [];
-  for (const cut of cuts) parts.push(await readCut(chunks, cut, signal));
+  for (const cut of cuts) parts.push(await chunks.read(cut, signal));
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }
 
-async function* piecesOf(chunks: ChunkReader, cuts: Iterable<Cut>, signal: AbortSignal): AsyncGenerator<Buffer, undefined> {
-  const rest = cuts[Symbol.iterator]();
-  const begin = (): Promise<Buffer> | undefined => {
-    const { done, value } = rest.next();
-    if (done) return undefined;
-    const coming = readCut(chunks, value, signal);
+async function* inOrder(chunks: ChunkReader, pieces: Iterator<Cut>, signal: AbortSignal): AsyncGenerator<Buffer, undefined> {
+  const coming: Promise<Buffer>[] = [];
+  const begin = (): void => {
+    const { done, value } = pieces.next();
+    if (done) return;
+    const piece = chunks.read(value, signal);
     // Whoever destroys the stream does not wait for it.
-    coming.catch(() => undefined);
-    return coming;
+    piece.catch(() => undefined);
+    coming.push(piece);
   };
-  for (let coming = begin(); coming;) {
-    const bytes = await coming;
-    coming = begin();
-    for (let at = 0; at < bytes.length; at += MESSAGE_BYTES) yield bytes.subarray(at, at + MESSAGE_BYTES);
+  for (let ahead = 0; ahead < AHEAD; ahead++) begin();
+  for (let piece = coming.shift(); piece; piece = coming.shift()) {
+    const bytes = await piece;
+    begin();
+    yield bytes;
   }
-}
-
-async function readCut(chunks: ChunkReader, cut: Cut, signal: AbortSignal): Promise<Buffer> {
-  return (await chunks.read(cut, signal)).subarray(cut.from, cut.to);
 }

@@ -9,21 +9,26 @@ import type { DiskPool } from "./pool.ts";
 
 /** Until a chunk is safe: with all attempts at all disks. An upload that cannot go on is refused rather than kept waiting for ever. */
 const CHUNK_MS = 60_000;
-/** What the third copy may take longer than the second. After that it is a repair job: a job is cheaper than everybody's wait. */
+/** What the third copy may take longer than the second. After that it is a repair: that is cheaper than everybody's wait. */
 const STRAGGLER_MS = 5000;
+/** After this a disk is asked whether it is there at all: one that hangs does not answer, one that is busy does. */
+const DOUBT_MS = 500;
 /** The pause before another attempt at one disk: anything up to this, doubled with each attempt. */
 const PAUSE_MS = 200;
+
+/** What a write needs of the disks. */
+export type Sends = Pick<DiskPool, "put" | "isSuspect" | "suspect" | "doubt">;
 
 /**
  * Sends the chunk to its owners and, in place of those who fail, to others. Resolves when it is safe and the rest has come or been given up;
  * answers who has it. NOT_ENOUGH_DISKS when it cannot become safe, DISK_STALE_EPOCH when a disk knows a newer ring.
  */
-export async function writeChunk(pool: DiskPool, chunk: Chunk, placement: Placement, signal: AbortSignal): Promise<StoredChunk> {
+export async function writeChunk(pool: Sends, chunk: Chunk, placement: Placement, signal: AbortSignal): Promise<StoredChunk> {
   return await new ChunkWrite(pool, chunk, placement).run(signal);
 }
 
 class ChunkWrite {
-  readonly #pool: DiskPool;
+  readonly #pool: Sends;
   readonly #chunk: Chunk;
   readonly #placement: Placement;
   readonly #need: Need;
@@ -34,7 +39,7 @@ class ChunkWrite {
   readonly #sends: Promise<void>[] = [];
   readonly #errors: unknown[] = [];
 
-  constructor(pool: DiskPool, chunk: Chunk, placement: Placement) {
+  constructor(pool: Sends, chunk: Chunk, placement: Placement) {
     this.#pool = pool;
     this.#chunk = chunk;
     this.#placement = placement;
@@ -94,9 +99,19 @@ class ChunkWrite {
   }
 
   async #stragglers(): Promise<void> {
-    const patience = sleep(STRAGGLER_MS, undefined, { signal: this.#ended.signal }).catch(() => undefined);
-    await Promise.race([Promise.all(this.#sends), patience]);
-    for (const { disk, state } of this.#copies) if (state === "sending") this.#pool.suspect(disk);
+    const { signal } = this.#ended;
+    const patience = sleep(STRAGGLER_MS, undefined, { signal }).catch(() => undefined);
+    const doubt = sleep(DOUBT_MS, undefined, { signal }).then(
+      async () => await Promise.all(this.#sending().map(async (disk) => await this.#pool.doubt(disk))),
+      () => undefined,
+    );
+    const lost = doubt.then(async () => (this.#sending().every((disk) => this.#pool.isSuspect(disk)) ? undefined : await patience));
+    await Promise.race([Promise.all(this.#sends), lost]);
+    for (const disk of this.#sending()) this.#pool.suspect(disk);
+  }
+
+  #sending(): StorageDisk[] {
+    return this.#copies.filter(({ state }) => state === "sending").map(({ disk }) => disk);
   }
 
   #holders(): string[] {
@@ -113,5 +128,5 @@ class ChunkWrite {
 /** Whether another attempt at the same disk may go better. A full disk is still full a second later. */
 function isPassing(error: unknown): boolean {
   const type = errorType(error);
-  return type !== undefined && type !== "DISK_FULL" && type !== "DISK_STALE_EPOCH" && ERRORS[type].retryable;
+  return type !== undefined && type !== "DISK_FULL" && type !== "DISK_READ_ONLY" && type !== "DISK_STALE_EPOCH" && ERRORS[type].retryable;
 }

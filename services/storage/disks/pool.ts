@@ -1,7 +1,10 @@
-/** The disks as this process sees them: who is busy, who did not answer, and whether the one that answers is the one that is meant. */
-import type { DiskClient } from "../../../mixins/disks/client.ts";
+/** The disks as this process sees them: who is busy, who is late, and who did not answer. Whoever answers is the one that is meant (DiskClients.of). */
+import type { ChunkRange } from "../../../mixins/disks/chunks.ts";
+import type { ChunkLook, ChunkPage, ListedChunk, StoredChunk } from "../../../mixins/disks/client.ts";
+import type { Disk } from "../../../mixins/disks/port.ts";
 import type { DiskClients } from "../../../mixins/disks/clients.ts";
 import { errorType, failure } from "../../kernel/errors.ts";
+import type { Cut } from "../domain/cut.ts";
 import type { StorageDisk } from "../domain/ring.ts";
 
 /** 8 MiB at 0.8 MB/s. Whoever watches has waited too long by then; another disk is asked. */
@@ -9,6 +12,10 @@ const READ_MS = 10_000;
 /** A disk takes some uploads at a time and lets the others wait: to give up sooner and come again would only lengthen the line. One that hangs fails in 5 s. */
 const WRITE_MS = 30_000;
 const CONTROL_MS = 2000;
+/** A list of 10,000 chunks stats each of them. */
+const LIST_MS = 30_000;
+/** A walk over all folders of a disk. */
+const WALK_MS = 600_000;
 
 interface ChunkUpload {
   readonly hash: string;
@@ -22,8 +29,8 @@ export class DiskPool {
   readonly #running = new Map<string, number>();
   /** Disks that did not answer, until `probe` hears from them. One that comes back at another address is not suspect there. */
   readonly #suspects = new Set<string>();
-  /** Which disk answers at an address. */
-  readonly #found = new Map<string, string>();
+  /** Disks that are late, and are being asked whether they are there. */
+  readonly #doubted = new Map<string, Promise<unknown>>();
 
   constructor(clients: DiskClients) {
     this.#clients = clients;
@@ -31,16 +38,41 @@ export class DiskPool {
 
   /** Fails as DiskClient.putChunk does; DISK_UNAVAILABLE also when it takes too long. */
   async put(disk: StorageDisk, chunk: ChunkUpload, signal: AbortSignal): Promise<void> {
-    await this.#ask(disk, WRITE_MS, signal, (client, limit) => client.putChunk(chunk, limit));
+    await this.#ask(disk, WRITE_MS, (client, limit) => client.putChunk(chunk, limit), signal);
   }
 
-  /** The whole chunk, verified. Fails as DiskClient.getChunk does. */
-  async get(disk: StorageDisk, hash: string, signal: AbortSignal): Promise<Buffer> {
-    return await this.#ask(disk, READ_MS, signal, (client, limit) => client.getChunk({ hash }, limit));
+  /** What the cut takes of its chunk, verified. Fails as DiskClient.getChunk does. */
+  async get(disk: StorageDisk, cut: Cut, signal: AbortSignal): Promise<Buffer> {
+    return await this.#ask(disk, READ_MS, (client, limit) => client.getChunk(rangeOf(cut), limit), signal);
   }
 
-  async has(disk: StorageDisk, hash: string, signal: AbortSignal): Promise<boolean> {
-    return (await this.#ask(disk, CONTROL_MS, signal, (client, limit) => client.statChunk({ hash }, limit))) !== undefined;
+  /** Undefined when the disk does not hold the chunk. */
+  async stat(disk: StorageDisk, chunk: ChunkLook): Promise<StoredChunk | undefined> {
+    return await this.#ask(disk, CONTROL_MS, (client, limit) => client.statChunk(chunk, limit));
+  }
+
+  async list(disk: StorageDisk, page: ChunkPage): Promise<ListedChunk[]> {
+    return await this.#ask(disk, LIST_MS, (client, limit) => client.listChunks(page, limit));
+  }
+
+  async digests(disk: StorageDisk, bits: number): Promise<Buffer> {
+    return await this.#ask(disk, WALK_MS, (client, limit) => client.getDigests({ bits }, limit));
+  }
+
+  /** Answers whether there was anything to delete. Fails as DiskClient.deleteChunk does. */
+  async erase(disk: StorageDisk, chunk: { hash: string; version: string; epoch: number }): Promise<boolean> {
+    return (await this.#ask(disk, CONTROL_MS, (client, limit) => client.deleteChunk(chunk, limit))).existed;
+  }
+
+  /**
+   * Asks a disk that lets its callers wait whether it is there at all. Until it says so others are preferred; when it does not, it is suspect. Done
+   * when that is known.
+   */
+  async doubt(disk: StorageDisk): Promise<void> {
+    const asking = this.#doubted.get(disk.id) ?? this.#ask(disk, CONTROL_MS, (client, limit) => client.getDisk(limit));
+    this.#doubted.set(disk.id, asking);
+    await asking.catch(() => undefined);
+    this.#doubted.delete(disk.id);
   }
 
   isSuspect(disk: StorageDisk): boolean {
@@ -49,12 +81,11 @@ export class DiskPool {
 
   suspect(disk: StorageDisk): void {
     this.#suspects.add(placeOf(disk));
-    this.#found.delete(disk.address);
   }
 
   /** The least busy first; among equals in the given order. Suspects last. */
   byLoad<D extends StorageDisk>(disks: readonly D[]): D[] {
-    const burden = (disk: D) => (this.isSuspect(disk) ? Infinity : (this.#running.get(disk.id) ?? 0));
+    const burden = (disk: D) => (this.isSuspect(disk) || this.#doubted.has(disk.id) ? Infinity : (this.#running.get(disk.id) ?? 0));
     return disks.toSorted((a, b) => (burden(a) === burden(b) ? 0 : burden(a) - burden(b)));
   }
 
@@ -63,40 +94,41 @@ export class DiskPool {
     const asked = disks.filter((disk) => this.isSuspect(disk));
     await Promise.allSettled(
       asked.map(async (disk) => {
-        await this.#ask(disk, CONTROL_MS, signal, async (client, limit) => await client.getDisk(limit));
+        await this.#ask(disk, CONTROL_MS, (client, limit) => client.getDisk(limit), signal);
         this.#suspects.delete(placeOf(disk));
       }),
     );
   }
 
-  async #ask<R>(disk: StorageDisk, limitMs: number, signal: AbortSignal, work: Work<R>): Promise<R> {
+  async #ask<R>(disk: StorageDisk, limitMs: number, work: Work<R>, signal?: AbortSignal): Promise<R> {
     const tooLong = new AbortController();
     const reason = failure("DISK_UNAVAILABLE", `Disk ${disk.id} at ${disk.address} took longer than ${limitMs} ms.`);
     const timer = setTimeout(() => tooLong.abort(reason), limitMs);
     this.#running.set(disk.id, (this.#running.get(disk.id) ?? 0) + 1);
     try {
-      const client = this.#clients.at(disk.address);
-      const limit = AbortSignal.any([signal, tooLong.signal]);
-      await this.#identify(disk, client, limit);
-      return await work(client, limit);
+      return await work(this.#clients.of(disk), signal ? AbortSignal.any([signal, tooLong.signal]) : tooLong.signal);
     } catch (error) {
-      if (!signal.aborted && errorType(error) === "DISK_UNAVAILABLE") this.suspect(disk);
+      if (!signal?.aborted && isAway(error)) this.suspect(disk);
       throw error;
     } finally {
       clearTimeout(timer);
       this.#running.set(disk.id, this.#running.get(disk.id)! - 1);
     }
   }
-
-  /** An address may come to another disk, and two copies on one disk are one. So who answers is asked before it is used, and again after it failed. */
-  async #identify(disk: StorageDisk, client: DiskClient, signal: AbortSignal): Promise<void> {
-    const id = this.#found.get(disk.address) ?? (await client.getDisk(signal)).id;
-    if (id !== disk.id) throw failure("DISK_UNAVAILABLE", `At ${disk.address} answers disk ${id} instead of ${disk.id}.`);
-    this.#found.set(disk.address, id);
-  }
 }
 
-type Work<R> = (client: DiskClient, signal: AbortSignal) => Promise<R>;
+/** Silent, or another disk has come to its address: two copies on one disk are one. */
+function isAway(error: unknown): boolean {
+  const type = errorType(error);
+  return type === "DISK_UNAVAILABLE" || type === "DISK_MISTAKEN";
+}
+
+/** A chunk that is wanted whole is verified by its name, a part of it by the sums of its blocks. */
+function rangeOf({ hash, size, from, to }: Cut): ChunkRange {
+  return from === 0 && to === size ? { hash } : { hash, offset: from, length: to - from };
+}
+
+type Work<R> = (client: Disk, signal: AbortSignal) => Promise<R>;
 
 function placeOf({ id, address }: StorageDisk): string {
   return `${id}@${address}`;

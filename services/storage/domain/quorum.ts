@@ -33,13 +33,18 @@ export function needOf(disks: readonly Place[]): Need {
   return { copies, zones: Math.min(copies, zonesOf(disks)) };
 }
 
+/** Whether copies on these disks make a chunk safe. */
+export function suffice(holders: readonly Place[], need: Need): boolean {
+  return holders.length >= need.copies && zonesOf(holders) >= need.zones;
+}
+
 export function isSafe(copies: readonly Copy[], need: Need): boolean {
-  return suffice(copies.filter(isHeld), need);
+  return suffice(placesOf(copies.filter(isHeld)), need);
 }
 
 /** Whether the chunk becomes safe when all that is on its way arrives. */
 export function isPossible(copies: readonly Copy[], need: Need): boolean {
-  return suffice(copies.filter(isHopedFor), need);
+  return suffice(placesOf(copies.filter(isHopedFor)), need);
 }
 
 /**
@@ -50,7 +55,7 @@ export function nextSends<D extends Place>(copies: readonly Copy<D>[], need: Nee
   const sends = copies.filter((copy) => copy.owner && !copy.suspect && copy.state === "untried");
   const spare = copies.filter((copy) => !sends.includes(copy) && mayBeTried(copy)).toSorted((a, b) => reluctance(a) - reluctance(b));
   const hoped = [...copies.filter(isHopedFor), ...sends];
-  while (!suffice(hoped, need)) {
+  while (!suffice(placesOf(hoped), need)) {
     const next = spare.find((copy) => !hoped.includes(copy) && helps(copy, hoped, need));
     if (!next) break;
     sends.push(next);
@@ -75,8 +80,8 @@ function reluctance({ state, suspect, attempts }: Copy): number {
   return state === "untried" ? Number(suspect) : 1 + attempts;
 }
 
-function suffice(copies: readonly Copy[], need: Need): boolean {
-  return copies.length >= need.copies && zonesOf(copies.map(({ disk }) => disk)) >= need.zones;
+function placesOf(copies: readonly Copy[]): Place[] {
+  return copies.map(({ disk }) => disk);
 }
 
 /** While zones are short, only a disk in a new one brings the quorum nearer. */

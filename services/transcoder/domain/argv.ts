@@ -4,6 +4,7 @@
  */
 import type { Size } from "./ladder.ts";
 import type { AudioTask, PictureTask, Source, SpanTask } from "./plan.ts";
+import type { Storyboard } from "./storyboard.ts";
 import { perSecond } from "./rate.ts";
 import { inputProtection, type Demuxer } from "./whitelist.ts";
 
@@ -124,6 +125,23 @@ export function pictureCommand(task: PictureTask, means: Means, bright: boolean)
   ].flat();
   return {
     inputOptions: [inputOptions(task.source.demuxer, means.pixelsMax, 1), bright ? [...search, ...seek] : []].flat(),
+    filter: null,
+    outputs: [{ name: "picture", options }],
+  };
+}
+
+/** One JPEG of all keyframes, side by side. */
+export function storyboardCommand({ columns, rows, width, height }: Storyboard, means: Means): PlannedCommand {
+  const options = [
+    ["-map", "0:0"],
+    ["-filter:v", `scale=${width}:${height},setsar=1,tile=${columns}x${rows}`],
+    ["-frames:v", "1"],
+    ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "5"],
+    ANONYMOUS,
+    ["-f", "mjpeg"],
+  ].flat();
+  return {
+    inputOptions: [...inputOptions("mov", means.pixelsMax, 1), "-skip_frame", "nokey"],
     filter: null,
     outputs: [{ name: "picture", options }],
   };

@@ -3,7 +3,7 @@ import { failure } from "../../kernel/errors.ts";
 import type { Size } from "./ladder.ts";
 import { refuseTooLong, sizeAsSeen, type Candidate, type SourceLimits, type Stream } from "./probe.ts";
 import { gridRate, parseRate, perSecond, steadyRate, type Rate } from "./rate.ts";
-import type { Timeline, TimelineReader } from "./timeline.ts";
+import type { Timeline, Timelines } from "./timeline.ts";
 import type { Demuxer } from "./whitelist.ts";
 
 /** Slow-motion cameras in phones reach 240. */
@@ -64,9 +64,9 @@ export interface SourceFacts {
 }
 
 /** The facts. `timeline` is undefined when the packets were not read: then the container's own words are believed. */
-export function factsOf(candidate: Candidate, timeline: TimelineReader | undefined, limits: SourceLimits): SourceFacts {
+export function factsOf(candidate: Candidate, timeline: Timelines | undefined, limits: SourceLimits): SourceFacts {
   const { picture: stream, container } = candidate;
-  const shown = timeline?.of(stream.index);
+  const shown = timeline?.get(stream.index);
   if (timeline) refuseTimeline(shown, tick(stream));
   const { average, nominal } = ratesOf(stream, shown);
   const originS = originOf(candidate, shown);
@@ -152,10 +152,10 @@ function pictureEnd({ picture, startS, durationS }: Candidate, timeline: Timelin
 /** A stream of sound without a packet is none. One whose end is not told ends with the picture. */
 function soundOf(
   { sound, startS, durationS }: Candidate,
-  timeline: TimelineReader | undefined,
+  timeline: Timelines | undefined,
   picture: { readonly originS: number; readonly seconds: number },
 ): SoundFacts | null {
-  const heard = sound && timeline?.of(sound.index);
+  const heard = sound && timeline?.get(sound.index);
   if (!sound || (timeline && !heard)) return null;
   const end = heard ? heard.end * tick(sound) - startS : (streamEnd(sound, startS) ?? durationS);
   const seconds = end === undefined ? picture.seconds : end - picture.originS;

@@ -8,7 +8,7 @@ import { perSecond, type Rate } from "./rate.ts";
 import { DEMUXERS, type Demuxer } from "./whitelist.ts";
 
 /** Grows when a task means something else than before: a transcoder refuses what it was not built for. */
-export const PLAN_VERSION = 2;
+export const PLAN_VERSION = 3;
 
 /** Against 4 s the same quality takes 11 % more bytes with 2 s, and 5 % fewer with 6 s; a seek waits for one segment. */
 const SEGMENT_SECONDS = 4;
@@ -19,8 +19,15 @@ const SEGMENT_SLACK = 0.1;
 const AAC = { samples: 1024, rate: 48_000, primingSamples: 1024, framesPerSegment: 188 } as const;
 
 /**
- * Segments of a span: 1, 2, 2, … The first is short, since it is waited for. Of 8 s each the work takes 5 % more processor time than in one
- * piece, of 4 s 20 %; longer ones would make a seek into what is not encoded yet wait longer.
+ * The first segment is cut into so many: until the first of them is there, nobody sees anything, and a second of five renditions at 1080p takes a
+ * second and a half of processor time where four seconds take six. Their keyframes cost bytes, so only the start is cut like this.
+ */
+const LEAD_SEGMENTS = 4;
+/** Up to so many times as long as that a video has short segments only: what is left over would hardly be worth a job. */
+const SHORT_VIDEO = 1.5;
+/**
+ * Segments of a span: the short ones, then 1, 2, 2, … The first are short, since they are waited for. Of 8 s each the work takes 5 % more processor
+ * time than in one piece, of 4 s 20 %; longer ones would make a seek into what is not encoded yet wait longer.
  */
 const SPAN_SEGMENTS = 2;
 /**
@@ -52,9 +59,10 @@ const spanTask = z.strictObject({
   version,
   source: sourceSchema,
   rate: z.tuple([count, count]),
+  /** In this span; only the last segment of all may have fewer. */
   framesPerSegment: count,
-  /** A run of frames of the grid that begins a segment. */
-  span: z.strictObject({ index: stream, first: stream, frames: count, last: z.boolean() }),
+  /** A run of frames of the grid, and the number of the segment that it begins. */
+  span: z.strictObject({ index: stream, first: stream, frames: count, segment: count, last: z.boolean() }),
   picture: z.strictObject({
     stream,
     interlaced: z.boolean(),
@@ -63,6 +71,8 @@ const spanTask = z.strictObject({
   }),
   preset: z.string().regex(/^[a-z]{4,9}$/),
   renditions: z.array(renditionSchema).min(1).max(8),
+  /** Somebody waits for this one. */
+  wanted: z.string().optional(),
 });
 const audioTask = z.strictObject({ version, source: sourceSchema, stream, seconds });
 const pictureTask = z.strictObject({ version, source: sourceSchema, stream, seconds, hdr: z.boolean(), width: count, height: count });
@@ -93,11 +103,11 @@ interface PlannedRendition {
   readonly kind: "video" | "audio";
   readonly width: number;
   readonly height: number;
-  /** Frames a second, in all, and in each segment but the last: manifests promise them before they are there. */
+  /** Frames a second, and the segments in order as [how many, frames of each]: manifests promise them before they are there. */
   readonly rate: Rate;
-  readonly frames: number;
-  readonly framesPerSegment: number;
+  readonly runs: readonly Run[];
 }
+type Run = readonly [segments: number, frames: number];
 
 export interface Plan {
   readonly renditions: readonly PlannedRendition[];
@@ -113,17 +123,23 @@ interface SourceBlob {
 export interface PlanSettings {
   /** Of x264. It is part of the plan, since all spans of a video must be encoded alike. */
   readonly preset: string;
+  /** Of what playing waits for; each later span has one less. */
+  readonly startPriority: number;
   /** About how long a segment is; 4 when not given. */
   readonly segmentSeconds?: number;
 }
 
 /** The whole plan of one source. Pure: the same facts make the same plan. */
-export function planOf(facts: SourceFacts, blob: SourceBlob, { preset, segmentSeconds = SEGMENT_SECONDS }: PlanSettings): Plan {
+export function planOf(
+  facts: SourceFacts,
+  blob: SourceBlob,
+  { preset, startPriority, segmentSeconds = SEGMENT_SECONDS }: PlanSettings,
+): Plan {
   const { picture, sound } = facts;
   const source: Source = { ...blob, seekable: facts.seekable, start: facts.startS, origin: facts.originS };
   const rungs = ladderOf(picture);
-  const framesPerSegment = segmentFrames(picture.frames, picture.rate, segmentSeconds);
-  const spans = spansOf(facts, framesPerSegment).map((span): SpanTask => ({
+  const grid = gridOf(facts, segmentSeconds);
+  const spans = spansOf(facts, grid).map(({ framesPerSegment, ...span }): SpanTask => ({
     version: PLAN_VERSION,
     source,
     rate: [...picture.rate],
@@ -144,45 +160,89 @@ export function planOf(facts: SourceFacts, blob: SourceBlob, { preset, segmentSe
     height: largest.height,
   };
   const heard: AudioTask[] = sound ? [{ version: PLAN_VERSION, source, stream: sound.stream, seconds: sound.seconds }] : [];
-  const frames = { rate: picture.rate, frames: picture.frames, framesPerSegment };
+  const shown = { rate: picture.rate, runs: runsOf(picture.frames, grid) };
   return {
     renditions: [
-      ...rungs.map(({ name, width, height }) => ({ name, kind: "video" as const, width, height, ...frames })),
+      ...rungs.map(({ name, width, height }) => ({ name, kind: "video" as const, width, height, ...shown })),
       ...heard.map(({ seconds: length }) => ({ name: "audio", kind: "audio" as const, width: 0, height: 0, ...audioFrames(length) })),
     ],
     // The sound first: it is done in a hundredth of the time, and nothing can be watched to the end without it.
     tasks: [
       ...heard.map((payload) => ({
         kind: "video.audio" as const,
-        priority: 1000,
+        priority: startPriority,
         payload,
         segments: { first: 1, last: audioSegments(payload.seconds) },
       })),
       // The first span of a new video before the second of an older one, and so on: a short video is not stuck behind a film.
       ...spans.map((payload) => ({
         kind: "video.span" as const,
-        priority: 1000 - payload.span.index,
+        priority: startPriority - payload.span.index,
         payload,
         segments: spanSegments(payload),
       })),
-      { kind: "video.picture", priority: 1000, payload: still },
+      { kind: "video.picture", priority: startPriority, payload: still },
     ],
   };
 }
 
-/** Numbers of the first and the last. */
-export function spanSegments({ span, framesPerSegment }: SpanTask): { first: number; last: number } {
-  return { first: span.first / framesPerSegment + 1, last: Math.ceil((span.first + span.frames) / framesPerSegment) };
+/** What is encoded together, in this order. To decode a span twice costs a tenth of it, and shows a viewer his picture in a fraction of the time. */
+export function passesOf({ renditions, wanted }: SpanTask): SpanTask["renditions"][] {
+  const first = renditions.filter(({ name }) => name === wanted);
+  const others = renditions.filter(({ name }) => name !== wanted);
+  return [first, others].filter((pass) => pass.length > 0);
 }
 
-/** Each begins a segment. One for a source in the middle of which nobody can begin. */
-function spansOf({ picture: { frames }, seekable }: SourceFacts, framesPerSegment: number): SpanTask["span"][] {
-  const starts = seekable ? spanStarts(Math.ceil(frames / framesPerSegment)).map((segment) => segment * framesPerSegment) : [0];
-  return starts.map((first, index) => ({
+/** Numbers of the first and the last. */
+export function spanSegments({ span, framesPerSegment }: SpanTask): { first: number; last: number } {
+  return { first: span.segment, last: span.segment + Math.ceil(span.frames / framesPerSegment) - 1 };
+}
+
+/** Frames that are cut into short segments, of each of these, and of each after them. */
+interface Grid {
+  readonly leadFrames: number;
+  readonly leadPerSegment: number;
+  readonly perSegment: number;
+}
+
+/** A source in the middle of which nobody can begin is encoded in one piece, with keyframes at equal distances. A short video is all lead. */
+function gridOf({ picture: { frames, rate }, seekable }: SourceFacts, about: number): Grid {
+  const short = Math.floor((about * perSecond(rate)) / LEAD_SEGMENTS);
+  if (!seekable || short === 0) return { leadFrames: 0, leadPerSegment: 0, perSegment: segmentFrames(frames, rate, about) };
+  const lead = LEAD_SEGMENTS * short;
+  if (frames < SHORT_VIDEO * lead)
+    return { leadFrames: frames, leadPerSegment: segmentFrames(frames, rate, about / LEAD_SEGMENTS), perSegment: 0 };
+  return { leadFrames: lead, leadPerSegment: short, perSegment: segmentFrames(frames - lead, rate, about) };
+}
+
+function runsOf(frames: number, { leadFrames, leadPerSegment, perSegment }: Grid): Run[] {
+  return [...equalRuns(leadFrames, leadPerSegment), ...equalRuns(frames - leadFrames, perSegment)];
+}
+
+function equalRuns(frames: number, each: number): Run[] {
+  if (frames === 0) return [];
+  const runs: Run[] = [
+    [Math.floor(frames / each), each],
+    [1, frames % each],
+  ];
+  return runs.filter(([segments, length]) => segments > 0 && length > 0);
+}
+
+/** The lead is one span, and so is all of a source in the middle of which nobody can begin. */
+function spansOf({ picture: { frames }, seekable }: SourceFacts, { leadFrames, leadPerSegment, perSegment }: Grid) {
+  const lead = leadFrames > 0 ? [{ first: 0, segment: 1, framesPerSegment: leadPerSegment }] : [];
+  const leadSegments = leadFrames > 0 ? Math.ceil(leadFrames / leadPerSegment) : 0;
+  const segments = perSegment > 0 ? Math.ceil((frames - leadFrames) / perSegment) : 0;
+  const rest = (seekable ? spanStarts(segments) : [0]).map((start) => ({
+    first: leadFrames + start * perSegment,
+    segment: leadSegments + start + 1,
+    framesPerSegment: perSegment,
+  }));
+  return [...lead, ...rest].map((start, index, all) => ({
     index,
-    first,
-    frames: (starts[index + 1] ?? frames) - first,
-    last: index === starts.length - 1,
+    ...start,
+    frames: (all[index + 1]?.first ?? frames) - start.first,
+    last: index === all.length - 1,
   }));
 }
 
@@ -205,11 +265,10 @@ export function segmentFrames(frames: number, rate: Rate, about: number = SEGMEN
 
 /** Fragments that the sound will be cut into. */
 export function audioSegments(length: number): number {
-  const { frames, framesPerSegment } = audioFrames(length);
-  return Math.ceil(frames / framesPerSegment);
+  return audioFrames(length).runs.reduce((sum, [segments]) => sum + segments, 0);
 }
 
-function audioFrames(length: number): Pick<PlannedRendition, "rate" | "frames" | "framesPerSegment"> {
+function audioFrames(length: number): Pick<PlannedRendition, "rate" | "runs"> {
   const frames = Math.max(1, Math.ceil((Math.round(length * AAC.rate) + AAC.primingSamples) / AAC.samples));
-  return { rate: [AAC.rate, AAC.samples], frames, framesPerSegment: AAC.framesPerSegment };
+  return { rate: [AAC.rate, AAC.samples], runs: equalRuns(frames, AAC.framesPerSegment) };
 }

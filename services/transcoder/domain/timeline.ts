@@ -59,8 +59,13 @@ export class Timeline {
   }
 }
 
+/** Timelines of a source by the index of their stream; none for a stream of which no packet has a time. */
+export interface Timelines {
+  get(stream: number): Timeline | undefined;
+}
+
 /** A reader that forgets each line after it: a video of twelve hours has four million. */
-export class TimelineReader {
+export class TimelineReader implements Timelines {
   readonly #streams = new Map<number, Timeline>();
   #packets = 0;
 
@@ -81,8 +86,7 @@ export class TimelineReader {
     this.#packets += 1;
   }
 
-  /** Undefined when no packet of the stream had a time. */
-  of(stream: number): Timeline | undefined {
+  get(stream: number): Timeline | undefined {
     return this.#streams.get(stream);
   }
 }

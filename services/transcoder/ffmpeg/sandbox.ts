@@ -18,13 +18,16 @@ const ADDRESS_SPACE_BYTES = 6 * GiB;
 const OPEN_FILES = 64;
 /** CPU seconds for each second of the longest source: the ladder takes 2 at 30 frames a second, slow presets and 60 frames ten times that. */
 const CPU_PER_SECOND = 50;
-/** What a person waits for (requests, pages) goes first. */
-const NICENESS = 10;
+/** What a person waits for (requests, pages) goes first; of two conversions the urgent one, which gets five times the processor time of the other. */
+const NICENESS = 12;
+const URGENT_NICENESS = 5;
 const CHECK_MS = 20_000;
 
 export interface Tools {
   /** Launchers: paths of programs to run instead of the real ones. */
   readonly ffmpeg: string;
+  /** The same for work that somebody waits for. */
+  readonly urgentFfmpeg: string;
   readonly ffprobe: string;
   readonly programs: Programs;
   /** What the machine lacks of the protection, for the log. */
@@ -61,13 +64,15 @@ export async function openTools(configured: ProgramPaths, secondsMax: number): P
   try {
     const programs = await locate(configured, root);
     const { prefix, leftOut } = await protections(programs.ffprobe.path, secondsMax);
-    const ffmpeg = await writeLauncher(join(root, "ffmpeg"), prefix, programs.ffmpeg.path);
-    const ffprobe = await writeLauncher(join(root, "ffprobe"), prefix, programs.ffprobe.path);
+    const ffmpeg = await writeLauncher(join(root, "ffmpeg"), prefix(NICENESS), programs.ffmpeg.path);
+    const urgentFfmpeg = await writeLauncher(join(root, "urgent-ffmpeg"), prefix(URGENT_NICENESS), programs.ffmpeg.path);
+    const ffprobe = await writeLauncher(join(root, "ffprobe"), prefix(URGENT_NICENESS), programs.ffprobe.path);
     if (!(await succeeds([ffprobe, "-version"]))) {
       throw new Error(`Programs cannot be run from ${tmpdir()} (is it mounted noexec?): set TMPDIR to a folder where they can.`);
     }
     return {
       ffmpeg,
+      urgentFfmpeg,
       ffprobe,
       programs,
       leftOut,
@@ -84,10 +89,15 @@ export async function removeFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 5 });
 }
 
+interface Protections {
+  readonly prefix: (niceness: number) => readonly string[];
+  readonly leftOut: readonly string[];
+}
+
 /** Commands that change how the program behind them runs, outermost first; each is tried with a program that only says its version. */
-async function protections(program: string, secondsMax: number): Promise<{ prefix: readonly string[]; leftOut: readonly string[] }> {
-  const wanted: readonly (readonly string[])[] = [
-    ["nice", "-n", String(NICENESS)],
+async function protections(program: string, secondsMax: number): Promise<Protections> {
+  const wanted = (niceness: number): readonly (readonly string[])[] => [
+    ["nice", "-n", String(niceness)],
     [
       "prlimit",
       "--core=0",
@@ -100,10 +110,15 @@ async function protections(program: string, secondsMax: number): Promise<{ prefi
     // The last: whatever starts a process after it, or changes the user, clears it.
     ["setpriv", "--pdeathsig", "KILL"],
   ];
-  const works = await Promise.all(wanted.map(async (command) => await succeeds([...command, program, "-version"])));
+  const works = await Promise.all(wanted(NICENESS).map(async (command) => await succeeds([...command, program, "-version"])));
   return {
-    prefix: wanted.filter((_, index) => works[index]).flat(),
-    leftOut: wanted.filter((_, index) => !works[index]).map(([name = ""]) => name),
+    prefix: (niceness) =>
+      wanted(niceness)
+        .filter((_, index) => works[index])
+        .flat(),
+    leftOut: wanted(NICENESS)
+      .filter((_, index) => !works[index])
+      .map(([name = ""]) => name),
   };
 }
 

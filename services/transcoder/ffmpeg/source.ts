@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 
 /** A source as the storage gives it. */
@@ -11,6 +11,27 @@ export interface Source {
   readonly size: number;
   /** Bytes start (inclusive) to end (exclusive). */
   read(start: number, end: number): Promise<Readable>;
+}
+
+interface Part {
+  readonly blob: string;
+  readonly size: number;
+}
+
+/** Blobs one after the other, as one source. */
+export function joinedSource(parts: readonly Part[], read: (blob: string, start: number, end: number) => Promise<Readable>): Source {
+  async function* bytesOf(start: number, end: number): AsyncGenerator<Uint8Array> {
+    let at = 0;
+    for (const { blob, size } of parts) {
+      const [from, to] = [Math.max(start - at, 0), Math.min(end - at, size)];
+      if (from < to) yield* await read(blob, from, to);
+      at += size;
+    }
+  }
+  return {
+    size: parts.reduce((sum, { size }) => sum + size, 0),
+    read: async (start, end) => Readable.from(bytesOf(start, end)),
+  };
 }
 
 export interface ServedSource {

@@ -2,7 +2,7 @@
 import { audioCommand, spanCommand, type PlannedCommand } from "../domain/argv.ts";
 import { CmafSplitter, FROM_THE_START, type Position } from "../domain/cmaf.ts";
 import { failureOf } from "../domain/ending.ts";
-import { audioSegments, spanSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
+import { audioSegments, passesOf, spanSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
 import { perSecond } from "../domain/rate.ts";
 import { convert } from "../ffmpeg/convert.ts";
 import type { Hand } from "./ports.ts";
@@ -12,15 +12,22 @@ import { Publisher } from "./publisher.ts";
 const TIMEOUT = { baseS: 600, perSecond: 100 } as const;
 
 export async function encodeSpan(task: SpanTask, hand: Hand): Promise<void> {
-  const { span, rate, renditions } = task;
+  const { span, rate } = task;
   const { first, last } = spanSegments(task);
-  await encode(task, hand, {
-    command: spanCommand(task, hand.means),
-    what: "picture",
-    position: { segment: first, frame: span.first, rate },
-    seconds: span.frames / perSecond(rate),
-    segments: renditions.length * (last - first + 1),
-  });
+  const all = task.renditions.length;
+  let done = 0;
+  for (const renditions of passesOf(task)) {
+    const part = { ...hand, progress: (share: number) => hand.progress((done + share * renditions.length) / all) };
+    await encode(task, part, {
+      command: spanCommand({ ...task, renditions }, hand.means),
+      what: "picture",
+      position: { segment: first, frame: span.first, rate },
+      seconds: span.frames / perSecond(rate),
+      segments: renditions.length * (last - first + 1),
+    });
+    done += renditions.length;
+  }
+  await hand.ports.finish();
 }
 
 export async function encodeAudio(task: AudioTask, hand: Hand): Promise<void> {
@@ -31,6 +38,7 @@ export async function encodeAudio(task: AudioTask, hand: Hand): Promise<void> {
     seconds: task.seconds,
     segments: audioSegments(task.seconds),
   });
+  await hand.ports.finish();
 }
 
 interface Encoding {
@@ -64,7 +72,6 @@ async function encode({ source }: SpanTask | AudioTask, hand: Hand, encoding: En
   const failure = failureOf(ended, stored(), encoding.what);
   if (failure) throw failure;
   for (const output of outputs) await output.end();
-  await ports.finish();
 }
 
 /** One rendition on its way to the storage, in order: the next bytes are read when the segment before is durable. */

@@ -7,11 +7,13 @@ import type { Demuxer } from "../domain/whitelist.ts";
 import { probe, readTimeline } from "../ffmpeg/probe.ts";
 import { removeFolder } from "../ffmpeg/sandbox.ts";
 import { serveSource } from "../ffmpeg/source.ts";
+import { joined, readIndex } from "./index.ts";
 import type { Hand, StoredBlob } from "./ports.ts";
 
 /**
- * Sources up to this size are read through once: then the number of segments that is promised is right also where the container's words are
- * not (a copy that was cut off, sound that outlasts the picture). It takes some seconds; converting 2 GiB takes many minutes.
+ * Sources without an index that is understood are read through once, up to this size: then the number of segments that is promised is right also
+ * where the container's words are not (a copy that was cut off, sound that outlasts the picture). It takes some seconds; converting 2 GiB takes
+ * many minutes.
  */
 const READ_THROUGH_BYTES_MAX = 2 * 1024 ** 3;
 
@@ -38,7 +40,8 @@ async function examine({ blob, size }: StoredBlob, demuxer: Demuxer, hand: Hand,
   try {
     const candidate = candidateOf(await probe(question), demuxer, limits);
     hand.progress(PROBED);
-    const timeline = mustReadThrough(candidate, size) ? await readTimeline(question) : undefined;
+    const indexed = await readIndex(candidate, size, async (start, end) => await ports.read(blob, start, end));
+    const timeline = indexed ?? (mustReadThrough(candidate, size) ? await readTimeline(question) : undefined);
     return factsOf(candidate, timeline, limits);
   } finally {
     await source.close();
@@ -50,10 +53,4 @@ async function examine({ blob, size }: StoredBlob, demuxer: Demuxer, hand: Hand,
 
 function mustReadThrough({ durationS }: Candidate, size: number): boolean {
   return durationS === undefined || size <= READ_THROUGH_BYTES_MAX;
-}
-
-async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  for await (const part of stream) parts.push(part);
-  return Buffer.concat(parts);
 }

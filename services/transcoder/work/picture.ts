@@ -1,9 +1,11 @@
-/** The poster. */
+/** The poster and the storyboard. */
 import { failure } from "../../kernel/errors.ts";
-import { pictureCommand } from "../domain/argv.ts";
+import { pictureCommand, storyboardCommand, type PlannedCommand } from "../domain/argv.ts";
 import { failureOf, type Ended } from "../domain/ending.ts";
 import type { PictureTask } from "../domain/plan.ts";
+import { storyboardOf } from "../domain/storyboard.ts";
 import { convert } from "../ffmpeg/convert.ts";
+import { joinedSource, type Source } from "../ffmpeg/source.ts";
 import type { Hand } from "./ports.ts";
 
 const TIMEOUT_S = 600;
@@ -20,18 +22,37 @@ export async function takePicture(task: PictureTask, hand: Hand): Promise<void> 
   await hand.ports.finish();
 }
 
-async function shoot(
-  { source, ...task }: PictureTask,
-  { tools, means, ports, signal }: Hand,
-  bright: boolean,
-): Promise<{ ended: Ended; jpeg: Uint8Array<ArrayBuffer> }> {
+/** Of a video that is stored, so that it costs next to nothing. */
+export async function makeStoryboard(hand: Hand): Promise<void> {
+  const { ports, means } = hand;
+  const storyboard = storyboardOf(await ports.stored());
+  const source = joinedSource(storyboard.parts, async (blob, start, end) => await ports.read(blob, start, end));
+  const { ended, jpeg } = await develop(hand, storyboardCommand(storyboard, means), source);
+  const failed = failureOf(ended, jpeg.length, "picture");
+  if (failed) throw failed;
+  const { columns, width, height, starts } = storyboard;
+  await ports.publishStoryboard({ ...(await ports.put(jpeg)), columns, width, height, starts });
+}
+
+async function shoot({ source, ...task }: PictureTask, hand: Hand, bright: boolean): Promise<Shot> {
+  const { size, blob } = source;
+  const stored = { size, read: async (start: number, end: number) => await hand.ports.read(blob, start, end) };
+  return await develop(hand, pictureCommand({ source, ...task }, hand.means, bright), stored);
+}
+
+interface Shot {
+  readonly ended: Ended;
+  readonly jpeg: Uint8Array<ArrayBuffer>;
+}
+
+async function develop({ tools, signal }: Hand, command: PlannedCommand, source: Source): Promise<Shot> {
   const parts: Uint8Array[] = [];
   const ended = await convert({
     tools,
     signal,
-    command: pictureCommand({ source, ...task }, means, bright),
+    command,
     timeoutS: TIMEOUT_S,
-    source: { size: source.size, read: async (start, end) => await ports.read(source.blob, start, end) },
+    source,
     async take(_name, bytes) {
       let length = 0;
       for await (const some of bytes) {

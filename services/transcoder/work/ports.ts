@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import type { Means } from "../domain/argv.ts";
 import type { Plan } from "../domain/plan.ts";
 import type { SourceFacts } from "../domain/facts.ts";
+import type { StoredRendition, Storyboard } from "../domain/storyboard.ts";
 import type { Tools } from "../ffmpeg/sandbox.ts";
 
 export interface StoredBlob {
@@ -33,8 +34,14 @@ export interface Ports {
   applyPlan(facts: SourceFacts, plan: Plan): Promise<void>;
   publish(publication: Publication): Promise<void>;
   publishThumbnail(picture: StoredBlob): Promise<void>;
+  /** The smallest quality of a video that is ready. */
+  stored(): Promise<StoredRendition>;
+  /** Ends the job, too. */
+  publishStoryboard(storyboard: PublishedStoryboard): Promise<void>;
   finish(): Promise<void>;
 }
+
+export interface PublishedStoryboard extends StoredBlob, Omit<Storyboard, "rows" | "parts"> {}
 
 /** One job in hand: the machine's means, the ports of this job, and what its holder may say meanwhile. */
 export interface Hand {

@@ -3,8 +3,8 @@
 /** uploading → queued → processing → ready | failed; deleted from any of them. */
 export type VideoStatus = "uploading" | "queued" | "processing" | "ready" | "failed" | "deleted";
 
-/** What happens to a video: its source is durable; a worker began; its last job ended well; a job ended badly for good; somebody put it into the trash. */
-export type VideoEvent = "stored" | "begun" | "finished" | "failed" | "removed";
+/** What happens to a video: its source is durable; a worker began; its last job ended well; a job ended badly for good; somebody wants a failed one to be tried again; somebody put it into the trash. */
+export type VideoEvent = "stored" | "begun" | "finished" | "failed" | "retried" | "removed";
 
 const transitions: Readonly<Record<VideoStatus, { readonly [E in VideoEvent]?: VideoStatus }>> = {
   /** Its bytes are on their way. */
@@ -16,8 +16,8 @@ const transitions: Readonly<Record<VideoStatus, { readonly [E in VideoEvent]?: V
   /** Every segment is stored. */
   ready: { removed: "deleted" },
   /** It has an error, and no work is left. */
-  failed: { removed: "deleted" },
-  /** Gone from lists and playback. */
+  failed: { retried: "queued", removed: "deleted" },
+  /** Gone from lists and playback. The row keeps the status that it had: a video that is restored is as it was. */
   deleted: {},
 };
 

@@ -1,28 +1,19 @@
 /** How long the segments of a rendition will be, told from its plan. */
 
+/** Equal neighbours, in order: how many segments, and how long each: in frames as planned, in ticks as stored. */
+export type Run = readonly [segments: number, length: number];
+
 export interface PlannedFrames {
   /** Frames a second as a fraction. */
   readonly rate: readonly [number, number];
-  /** Of all segments together, and of each but the last. */
-  readonly frames: number;
-  readonly framesPerSegment: number;
+  readonly runs: readonly Run[];
 }
 
-/** [count, duration in ticks], as of segments that are stored. */
-export type Run = readonly [number, number];
-
-export function segmentsOf({ frames, framesPerSegment }: PlannedFrames): number {
-  return Math.ceil(frames / framesPerSegment);
+export function segmentsOf({ runs }: PlannedFrames): number {
+  return runs.reduce((sum, [segments]) => sum + segments, 0);
 }
 
 /** `timescale` is ticks a second: always a whole number a frame, or the encoder's segments would have no exact place either. */
-export function plannedRuns({ rate, frames, framesPerSegment }: PlannedFrames, timescale: number): readonly Run[] {
-  const ticks = (count: number): number => Math.round((count * timescale * rate[1]) / rate[0]);
-  const whole = Math.floor(frames / framesPerSegment);
-  const rest = frames - whole * framesPerSegment;
-  const runs: Run[] = [
-    [whole, ticks(framesPerSegment)],
-    [1, ticks(rest)],
-  ];
-  return runs.filter(([count, duration]) => count > 0 && duration > 0);
+export function plannedRuns({ rate, runs }: PlannedFrames, timescale: number): readonly Run[] {
+  return runs.map(([segments, frames]) => [segments, Math.round((frames * timescale * rate[1]) / rate[0])]);
 }

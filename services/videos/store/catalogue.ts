@@ -3,6 +3,8 @@ import { enqueue, type JobKind } from "../../../mixins/database/enqueue.ts";
 import { cancelJobs } from "../../../mixins/database/jobs.ts";
 import { execute, one, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
+import { mayChange, maySee, type Principal } from "../../kernel/principal.ts";
+import { keep, madeUnder, type RequestKey } from "./idempotency.ts";
 import { transition, type VideoEvent, type VideoStatus } from "../domain/lifecycle.ts";
 
 /** What is to be told once the transaction is committed. */
@@ -22,34 +24,49 @@ export interface NewVideo {
   readonly description: string;
   readonly tags: readonly string[];
   readonly visibility: string;
+  readonly owner: string | null;
   readonly filename: string;
   readonly source: { readonly blob: string; readonly size: number };
+  /** Whose request it is, and how that names it. */
+  readonly request?: (RequestKey & { readonly owner: string }) | undefined;
 }
 
 export interface LockedVideo {
   readonly id: string;
+  readonly owner: string | null;
+  readonly visibility: "public" | "unlisted" | "private";
   readonly status: VideoStatus;
+  /** The status that it has again when it is taken out of the trash. */
+  readonly stored: VideoStatus;
   readonly revision: number;
+  readonly edition: number;
 }
 
-/** The video and its first job, together. The same video again changes nothing; another source under its id is INVALID_REQUEST. */
+/**
+ * The video and its first job, together. The same video again changes nothing; another source under its id is INVALID_REQUEST. Of a request that was
+ * made before, the video of that time is answered: the change tells which.
+ */
 export async function create(db: Database, video: NewVideo): Promise<Change> {
+  const { request } = video;
   return await transaction(db, async (tx) => {
+    const known = request && (await madeUnder(tx, request.owner, request));
+    if (known !== undefined) return { id: known };
     if (!(await insert(tx, video))) return { id: video.id };
+    if (request) await keep(tx, request.owner, request, video.id);
     const payload = { blob: video.source.blob, size: video.source.size, filename: video.filename };
     const enqueued = await enqueue(tx, [{ kind: "video.inspect", videoId: video.id, payload }]);
     return { id: video.id, status: "queued", enqueued };
   });
 }
 
-async function insert(tx: Tx, { id, title, description, tags, visibility, filename, source }: NewVideo): Promise<boolean> {
+async function insert(tx: Tx, { id, title, description, tags, visibility, owner, filename, source }: NewVideo): Promise<boolean> {
   const made = await execute(
     tx,
-    `insert into videos (id, title, description, tags, visibility, filename, source_blob, source_size, status)
-     select $1, $2, $3, $4::text[], $5, $6, blobs.id, blobs.size, $7
-     from blobs where blobs.id = decode($8, 'hex') and blobs.size = $9::bigint
+    `insert into videos (id, title, description, tags, visibility, owner_id, filename, source_blob, source_size, status)
+     select $1, $2, $3, $4::text[], $5, $6::uuid, $7, blobs.id, blobs.size, $8
+     from blobs where blobs.id = decode($9, 'hex') and blobs.size = $10::bigint
      on conflict (id) do nothing`,
-    [id, title, description, tags, visibility, filename, "queued" satisfies VideoStatus, source.blob, source.size],
+    [id, title, description, tags, visibility, owner, filename, "queued" satisfies VideoStatus, source.blob, source.size],
   );
   if (made === 0) await assertSame(tx, id, source);
   return made === 1;
@@ -66,9 +83,9 @@ async function assertSame(tx: Tx, id: string, source: NewVideo["source"]): Promi
 }
 
 /** To the trash: with it goes the work that is left. */
-export async function remove(db: Database, id: string): Promise<Change> {
+export async function remove(db: Database, id: string, as: Principal): Promise<Change> {
   return await transaction(db, async (tx) => {
-    const video = await lock(tx, id);
+    const video = await lockOwn(tx, id, as);
     if (video.status === "deleted") throw notFound(id);
     await execute(tx, "update videos set deleted_at = now(), updated_at = now() where id = $1", [id]);
     await cancelJobs(tx, id);
@@ -80,12 +97,26 @@ export async function remove(db: Database, id: string): Promise<Change> {
 export async function lock(tx: Tx, id: string): Promise<LockedVideo> {
   const found = await one<LockedVideo>(
     tx,
-    `select id, case when deleted_at is null then status else 'deleted' end as status, revision
+    `select id, owner_id as owner, visibility, case when deleted_at is null then status else 'deleted' end as status, status as stored, revision, edition
      from videos where id = $1 for no key update`,
     [id],
   );
   if (!found) throw notFound(id);
   return found;
+}
+
+/** A video that `as` may change. Who may not even see it is told that there is none; so is everybody else of one in the trash. FORBIDDEN. */
+export async function lockOwn(tx: Tx, id: string, as: Principal): Promise<LockedVideo> {
+  const video = await lock(tx, id);
+  if (mayChange(as, video)) return video;
+  if (video.status === "deleted" || !maySee(as, video)) throw notFound(id);
+  throw failure("FORBIDDEN", "Only its owner may do this to a video.");
+}
+
+/** What `as` may see; VIDEO_NOT_FOUND as if it were not there. */
+export function visible<V extends Parameters<typeof maySee>[1]>(as: Principal, video: V): V {
+  if (!maySee(as, video)) throw notFound(video.id);
+  return video;
 }
 
 /** The status after an event that our own rules let happen. */

@@ -1,73 +1,21 @@
 /** What is known of videos, as rows. */
 import { one, rows, type Database } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
-import type { PlaybackRendition, SegmentRow, VideoRendition } from "../contract.ts";
-import { decodeCursor, encodeCursor } from "../domain/cursor.ts";
+import type { PlaybackRendition, SegmentRow, VideoBlob } from "../contract.ts";
 import { isServed, type VideoStatus } from "../domain/lifecycle.ts";
 import type { JobView, RenditionView, Work } from "../domain/progress.ts";
 import type { PlannedFrames, Run } from "../domain/runs.ts";
+import { mayChange, type Principal } from "../../kernel/principal.ts";
 import { notFound } from "./catalogue.ts";
-import { videoColumns, type VideoRow } from "./video.model.ts";
-
-export interface Page {
-  readonly page: number;
-  readonly limit: number;
-  readonly cursor?: string | undefined;
-  readonly status?: string | undefined;
-}
-
-export interface PageOfRows {
-  readonly rows: readonly VideoRow[];
-  readonly total: number;
-  readonly nextCursor: string | null;
-}
-
-/**
- * Newest first. After a cursor the comparison is one of rows, which the index answers in half a millisecond at any depth; written as
- * `a < x or (a = x and b < y)` it takes 840 ms of a million. One more than the page is asked for, to know whether there is a next one.
- */
-export async function listVideos(db: Database, { page, limit, cursor, status }: Page): Promise<PageOfRows> {
-  const after = cursor === undefined ? { createdUs: null, id: null } : decodeCursor(cursor);
-  const found = await rows<VideoRow & { createdUs: string }>(
-    db,
-    `select ${videoColumns}, (extract(epoch from created_at) * 1000000)::bigint as "createdUs" from videos
-     where deleted_at is null and ($1::text is null or status = $1)
-       and ($2::bigint is null or (created_at, id) < (timestamptz 'epoch' + $2 * interval '1 microsecond', $3::uuid))
-     order by created_at desc, id desc limit $4 offset $5`,
-    [status ?? null, after.createdUs, after.id, limit + 1, cursor === undefined ? (page - 1) * limit : 0],
-  );
-  const shown = found.slice(0, limit);
-  const last = shown.at(-1);
-  return { rows: shown, total: await count(db, status), nextCursor: last && found.length > limit ? encodeCursor(last) : null };
-}
-
-async function count(db: Database, status: string | undefined): Promise<number> {
-  const text = "select count(*)::integer as total from videos where deleted_at is null and ($1::text is null or status = $1)";
-  return (await one<{ total: number }>(db, text, [status ?? null]))?.total ?? 0;
-}
-
-/** The qualities of each video of which something is stored, smallest first. */
-export async function qualitiesOf(db: Database, ids: readonly string[]): Promise<ReadonlyMap<string, readonly VideoRendition[]>> {
-  const found = await rows<VideoRendition & { videoId: string }>(
-    db,
-    `select r.video_id as "videoId", r.name, r.width, r.height, r.peak_bitrate::float8 as bitrate, r.codecs
-     from renditions r join videos v on v.id = r.video_id and v.revision = r.revision
-     where r.video_id = any($1::uuid[]) and r.kind = 'video' and r.codecs is not null order by r.height, r.name`,
-    [ids],
-  );
-  const qualities = (id: string): VideoRendition[] =>
-    found
-      .filter(({ videoId }) => videoId === id)
-      .map(({ name, width, height, bitrate, codecs }) => ({ name, width, height, bitrate, codecs }));
-  return new Map(ids.map((id) => [id, qualities(id)]));
-}
+import type { VideoRow } from "./video.model.ts";
 
 /** Of a rendition `r`. What was planned before the plan was kept is played when it is ready. */
-const BEGUN = `r.frames is not null and exists (select 1 from segments s
+const BEGUN = `r.frame_runs is not null and exists (select 1 from segments s
   where s.video_id = r.video_id and s.revision = r.revision and s.rendition = r.name and s.number = 1)`;
 
 /** The state of the work on each video. */
 export async function workOn(db: Database, videos: readonly { id: string; status: VideoStatus }[]): Promise<ReadonlyMap<string, Work>> {
+  if (videos.length === 0) return new Map();
   const ids = videos.map(({ id }) => id);
   const [jobs, renditions] = await Promise.all([jobsOf(db, ids), renditionsOf(db, ids)]);
   return new Map(
@@ -89,7 +37,7 @@ async function jobsOf(db: Database, ids: readonly string[]): Promise<JobRow[]> {
     `select video_id as "videoId", case kind when 'video.inspect' then 'inspect' when 'video.span' then 'video'
          when 'video.audio' then 'audio' else 'picture' end as stage,
        state, progress, attempts, failure - 'log' as failure, extract(epoch from now() - started_at)::float8 as "elapsedS"
-     from jobs where video_id = any($1::uuid[]) order by id`,
+     from jobs where video_id = any($1::uuid[]) and kind <> 'video.storyboard' order by id`,
     [ids],
   );
 }
@@ -134,8 +82,8 @@ async function renditionsWithPlan(db: Database, id: string, revision: number): P
     db,
     `select r.name, r.kind, r.width, r.height, r.timescale, r.codecs, encode(r.init_blob, 'hex') as "initBlob", r.init_size as "initSize",
        r.peak_bitrate::float8 as bitrate, r.average_bitrate::float8 as "averageBitrate", ${BEGUN} as begun,
-       case when r.frames is not null then json_build_object('rate', json_build_array(r.frame_rate_num, r.frame_rate_den),
-         'frames', r.frames, 'framesPerSegment', r.segment_frames) end as planned,
+       case when r.frame_runs is not null then json_build_object('rate', json_build_array(r.frame_rate_num, r.frame_rate_den),
+         'runs', r.frame_runs) end as planned,
        not exists (select 1 from jobs j where j.video_id = r.video_id and j.state in ('queued', 'running')
          and j.kind = case r.kind when 'audio' then 'video.audio' else 'video.span' end) as complete
      from renditions r where r.video_id = $1 and r.revision = $2 order by r.kind desc, r.height, r.name`,
@@ -190,13 +138,34 @@ export function notPlayable(id: string, status: VideoStatus): Error {
   return failure("VIDEO_NOT_PLAYABLE", `The video ${id} is ${status}, and cannot be watched yet.`);
 }
 
-export async function thumbnailOf(db: Database, id: string): Promise<{ blob: string; size: number }> {
-  const found = await one<{ blob: string | null; size: number }>(
+/** PICTURE_NOT_FOUND until there is one. */
+export async function thumbnailOf(db: Database, id: string): Promise<VideoBlob> {
+  const found = await one<Omit<VideoBlob, "blob"> & { blob: string | null }>(
     db,
-    `select encode(thumbnail_blob, 'hex') as blob, thumbnail_size::float8 as size from videos where id = $1 and deleted_at is null`,
+    `select id, owner_id as owner, visibility, encode(thumbnail_blob, 'hex') as blob, thumbnail_size::float8 as size
+     from videos where id = $1 and deleted_at is null`,
     [id],
   );
   if (!found) throw notFound(id);
   if (found.blob === null) throw failure("PICTURE_NOT_FOUND", `The video ${id} has no thumbnail yet.`);
-  return { blob: found.blob, size: found.size };
+  return { ...found, blob: found.blob };
+}
+
+/** What was uploaded, and the name that it had. VIDEO_NOT_FOUND while it is on its way, and for whoever may not change the video. */
+export async function sourceOf(db: Database, id: string, as: Principal): Promise<VideoBlob & { filename: string }> {
+  const found = await one<VideoBlob & { filename: string }>(
+    db,
+    `select id, owner_id as owner, visibility, encode(source_blob, 'hex') as blob, source_size::float8 as size, filename
+     from videos where id = $1 and deleted_at is null and source_blob is not null`,
+    [id],
+  );
+  if (!found || !mayChange(as, found)) throw notFound(id);
+  return found;
+}
+
+/** In the order of their tags. */
+export async function captionLanguages(db: Database, id: string): Promise<readonly string[]> {
+  return (await rows<{ language: string }>(db, "select language from captions where video_id = $1 order by language", [id])).map(
+    ({ language }) => language,
+  );
 }

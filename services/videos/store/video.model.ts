@@ -12,6 +12,7 @@ export interface VideoRow {
   readonly size: string;
   readonly storedStatus: "uploading" | "queued" | "processing" | "ready" | "failed";
   readonly revision: number;
+  readonly edition: number;
   readonly duration: number | null;
   readonly width: number | null;
   readonly height: number | null;
@@ -21,6 +22,7 @@ export interface VideoRow {
   readonly videoCodec: string | null;
   readonly audioCodec: string | null;
   readonly thumbnailSize: string | null;
+  readonly storyboardSize: string | null;
   readonly errorType: string | null;
   readonly errorMessage: string | null;
   readonly createdAt: Date;
@@ -40,6 +42,7 @@ const columns = {
   size: { type: BIGINT, field: "source_size" },
   storedStatus: { type: TEXT, field: "status" },
   revision: { type: INTEGER, field: "revision" },
+  edition: { type: INTEGER, field: "edition" },
   duration: { type: DOUBLE, field: "duration_s" },
   width: { type: INTEGER, field: "width" },
   height: { type: INTEGER, field: "height" },
@@ -49,6 +52,7 @@ const columns = {
   videoCodec: { type: TEXT, field: "video_codec" },
   audioCodec: { type: TEXT, field: "audio_codec" },
   thumbnailSize: { type: BIGINT, field: "thumbnail_size" },
+  storyboardSize: { type: BIGINT, field: "storyboard_size" },
   errorType: { type: TEXT, field: "error_type" },
   errorMessage: { type: TEXT, field: "error_message" },
   createdAt: { type: DATE, field: "created_at" },
@@ -58,9 +62,9 @@ const columns = {
 
 export const videoFields: readonly string[] = Object.keys(columns);
 
-/** The columns under the names of VideoRow, for a `select`. */
+/** The columns under the names of VideoRow, for a `select` from `videos v`. */
 export const videoColumns = Object.entries(columns)
-  .map(([name, { field }]) => `${field} as "${name}"`)
+  .map(([name, { field }]) => `v.${field} as "${name}"`)
   .join(", ");
 
 /** A class of its own for each pool: Sequelize binds a model to the pool that it was made with. */

@@ -1,9 +1,10 @@
 /** Rows as the rest of the system sees them. */
 import assert from "node:assert/strict";
-import type { Playback, PlaybackRendition, ProcessingStatus, Video, VideoRendition } from "../contract.ts";
+import type { Playback, PlaybackRendition, ProcessingStatus, Video } from "../contract.ts";
 import { isPlayable, type VideoStatus } from "../domain/lifecycle.ts";
 import { progressOf, secondsLeft, shareStored, stagesOf, type Work } from "../domain/progress.ts";
 import { plannedRuns } from "../domain/runs.ts";
+import type { DescribedRow } from "./described.ts";
 import { notPlayable, type DescribedRendition } from "./read.ts";
 import type { VideoRow } from "./video.model.ts";
 
@@ -12,9 +13,10 @@ export function statusOf({ deletedAt, storedStatus }: VideoRow): VideoStatus {
 }
 
 /** `work` may be left out of a video that is ready. */
-export function videoOf(row: VideoRow, renditions: readonly VideoRendition[], work?: Work): Video {
+export function videoOf(row: DescribedRow, work?: Work): Video {
   const status = statusOf(row);
   const { id, title, description, tags, visibility, owner, duration, width, height, container, videoCodec, audioCodec } = row;
+  const { renditions, views, captions, edition } = row;
   return {
     id,
     title,
@@ -37,8 +39,11 @@ export function videoOf(row: VideoRow, renditions: readonly VideoRendition[], wo
     deletedAt: row.deletedAt?.toISOString() ?? null,
     size: Number(row.size),
     frameRate: row.frameRateNum === null || row.frameRateDen === null ? null : row.frameRateNum / row.frameRateDen,
-    views: 0,
+    views,
+    captions,
+    edition,
     hasThumbnail: row.thumbnailSize !== null,
+    hasStoryboard: row.storyboardSize !== null,
     error: errorOf(row),
   };
 }
@@ -66,12 +71,12 @@ export function processingOf(row: VideoRow, work: Work): ProcessingStatus {
 }
 
 /** What manifests are made of. VIDEO_NOT_PLAYABLE. */
-export function playbackOf(row: VideoRow, renditions: readonly DescribedRendition[]): Playback {
-  const { id, revision, visibility, frameRateNum, frameRateDen } = row;
+export function playbackOf(row: VideoRow, renditions: readonly DescribedRendition[], captions: readonly string[]): Playback {
+  const { id, revision, visibility, owner, frameRateNum, frameRateDen } = row;
   const status = statusOf(row);
   if (!isPlayable(status, renditions)) throw notPlayable(id, status);
   assert(frameRateNum !== null && frameRateDen !== null, `the video ${id} is playable and has no frame rate`);
-  return { id, revision, visibility, frameRate: [frameRateNum, frameRateDen], renditions: renditions.map(presented) };
+  return { id, revision, visibility, owner, captions, frameRate: [frameRateNum, frameRateDen], renditions: renditions.map(presented) };
 }
 
 /** While segments are still to come, all that are planned are promised: no player has to learn of them later. */

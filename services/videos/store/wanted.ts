@@ -1,14 +1,12 @@
 /** Somebody waits for a segment: the job that makes it goes to the front of the queue. */
-import type { JobKind } from "../../../mixins/database/enqueue.ts";
+import { PRIORITY, type JobKind } from "../../../mixins/database/enqueue.ts";
 import { one, rows, type Database } from "../../../mixins/database/sql.ts";
+
 import { failure } from "../../kernel/errors.ts";
 import type { SegmentRow } from "../contract.ts";
 import type { VideoStatus } from "../domain/lifecycle.ts";
 import { notFound } from "./catalogue.ts";
 import { assertServed } from "./read.ts";
-
-/** Above that of every job that is only planned (at most 1000, services/transcoder/domain/plan.ts). */
-const WANTED_PRIORITY = 2000;
 
 export interface WantedSegment {
   readonly id: string;
@@ -39,7 +37,7 @@ export async function want(
   if (found.kind === null || !found.coming) {
     throw failure("SEGMENT_NOT_FOUND", `The video has no segment ${number} of ${rendition} in revision ${revision}.`);
   }
-  return { segment: null, moved: await moveToFront(db, id, found.kind, number) };
+  return { segment: null, moved: await moveToFront(db, wanted, found.kind) };
 }
 
 /** One statement, so that it sees the segment and its job at the same moment: a segment is stored before its job ends. */
@@ -59,15 +57,15 @@ async function find(db: Database, { id, revision, rendition, number }: WantedSeg
   );
 }
 
-/** Once: a job that is at the front, or runs, stays where it is. */
-async function moveToFront(db: Database, id: string, kind: JobKind, number: number): Promise<readonly JobKind[]> {
+/** Once: a job that is at the front, or runs, stays where it is. Of several renditions that somebody waits for the first is made first. */
+async function moveToFront(db: Database, { id, rendition, number }: WantedSegment, kind: JobKind): Promise<readonly JobKind[]> {
   const moved = await rows<{ kind: JobKind }>(
     db,
-    `update jobs set priority = $4 where id in (
+    `update jobs set priority = $4, payload = case kind when 'video.span' then payload || jsonb_build_object('wanted', $5::text) else payload end where id in (
        select id from jobs where video_id = $1 and kind = $2 and state = 'queued' and priority < $4
          and first_segment <= $3 and last_segment >= $3 order by id for update skip locked)
      returning kind`,
-    [id, kind, number, WANTED_PRIORITY],
+    [id, kind, number, PRIORITY.wanted, rendition],
   );
   return [...new Set(moved.map((job) => job.kind))];
 }

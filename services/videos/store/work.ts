@@ -5,7 +5,7 @@ import { execute, one, rows, transaction, type Database, type Tx } from "../../.
 import { failure as failed } from "../../kernel/errors.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import { flawOf, type StoredRendition } from "../domain/completeness.ts";
-import { segmentsOf } from "../domain/runs.ts";
+import { segmentsOf, type Run } from "../domain/runs.ts";
 import { after, lock, type Change, type LockedVideo } from "./catalogue.ts";
 
 /** Why a video is not to be had, for a person. */
@@ -30,8 +30,7 @@ export interface Plan {
     readonly width: number;
     readonly height: number;
     readonly rate: readonly [number, number];
-    readonly frames: number;
-    readonly framesPerSegment: number;
+    readonly runs: readonly Run[];
   }[];
   readonly tasks: readonly Pick<NewJob, "kind" | "priority" | "payload" | "segments">[];
 }
@@ -51,7 +50,7 @@ export interface Publication {
 }
 
 /** The video of a job, locked before the job is: see mixins/database/jobs.ts. */
-async function withVideo<T>(db: Database, job: JobRef, work: (tx: Tx, video: LockedVideo, kind: string) => Promise<T>): Promise<T> {
+export async function withVideo<T>(db: Database, job: JobRef, work: (tx: Tx, video: LockedVideo, kind: string) => Promise<T>): Promise<T> {
   return await transaction(db, async (tx) => {
     const { videoId, kind } = await jobSubject(tx, job);
     if (videoId === null) throw failed("INVALID_REQUEST", `The job ${job.id} is not about a video.`);
@@ -100,9 +99,9 @@ async function keepRenditions(tx: Tx, { id, revision }: LockedVideo, renditions:
   }
   await execute(
     tx,
-    `insert into renditions (video_id, revision, name, kind, width, height, segments_total, frame_rate_num, frame_rate_den, frames, segment_frames)
+    `insert into renditions (video_id, revision, name, kind, width, height, segments_total, frame_rate_num, frame_rate_den, frame_runs)
      select $1, $2, * from unnest($3::text[], $4::text[], $5::integer[], $6::integer[], $7::integer[], $8::integer[], $9::integer[],
-       $10::integer[], $11::integer[])`,
+       $10::jsonb[])`,
     [
       id,
       revision,
@@ -113,8 +112,7 @@ async function keepRenditions(tx: Tx, { id, revision }: LockedVideo, renditions:
       renditions.map(segmentsOf),
       renditions.map(({ rate }) => rate[0]),
       renditions.map(({ rate }) => rate[1]),
-      renditions.map(({ frames }) => frames),
-      renditions.map(({ framesPerSegment }) => framesPerSegment),
+      renditions.map(({ runs }) => JSON.stringify(runs)),
     ],
   );
 }
@@ -220,7 +218,7 @@ export async function finish(db: Database, job: JobRef): Promise<Change> {
 
 export async function fail(db: Database, job: JobRef, report: { failure: Failure; final: boolean; excused: boolean }): Promise<Change> {
   return await withVideo(db, job, async (tx, video, kind) => {
-    if ((await failJob(tx, job, report)) === "queued") return { id: video.id };
+    if ((await failJob(tx, job, report)) === "queued" || kind === "video.storyboard") return { id: video.id };
     return kind === "video.picture" ? await conclude(tx, video) : await giveUp(tx, video, report.failure);
   });
 }
@@ -245,7 +243,7 @@ async function conclude(tx: Tx, video: LockedVideo): Promise<Change> {
     [video.id, video.revision],
   );
   await execute(tx, "update videos set status = $2, updated_at = now() where id = $1", [video.id, status]);
-  return { id: video.id, status };
+  return { id: video.id, status, enqueued: await enqueue(tx, [{ kind: "video.storyboard", videoId: video.id, payload: {} }]) };
 }
 
 async function storedRenditions(tx: Tx, { id, revision }: LockedVideo): Promise<StoredRendition[]> {

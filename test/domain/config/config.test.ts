@@ -65,8 +65,15 @@ it.each([
   ["DISK_SECRET", "short"],
   ["EMBEDDED_DISKS", "0"],
   ["NODE_ID", "two words"],
+  ["STORAGE_BACKEND", "tape"],
+  ["S3_ENDPOINT", "ftp://h"],
 ])("refuses %s=%s", (name, value) => {
   expect(refusal({ [name]: value })).toContain(`  ${name}: `);
+});
+
+it("refuses S3 as the backend without a bucket", () => {
+  expect(refusal({ STORAGE_BACKEND: "s3" })).toContain("  S3_BUCKET: STORAGE_BACKEND=s3 needs it");
+  expect(readConfig({ STORAGE_BACKEND: "s3", S3_BUCKET: "videos" }).S3_BUCKET).toBe("videos");
 });
 
 describe("secrets", () => {

@@ -1,7 +1,7 @@
-import { folderOf, hashOf, isWhole, rangeOf } from "../../../services/disk/domain/chunk.ts";
-import { binName, isOver } from "../../../services/disk/domain/bin.ts";
+import { folderOf, hashOf, rangeOf } from "../../../services/disk/domain/chunk.ts";
+import { binnedAt, binName } from "../../../services/disk/domain/bin.ts";
 import { faultOf } from "../../../services/disk/domain/faults.ts";
-import { roomLeft } from "../../../services/disk/domain/room.ts";
+import { lacking, roomLeft, whyReadOnly } from "../../../services/disk/domain/room.ts";
 
 const hash = "0123456789abcdef".repeat(4);
 
@@ -39,16 +39,10 @@ describe("a chunk", () => {
   ])("of ten bytes does not give %j", (asked) => {
     expect(() => rangeOf(asked, 10)).toThrow(expect.objectContaining({ type: "RANGE_NOT_SATISFIABLE" }));
   });
-
-  it("is verified only when it is read whole", () => {
-    expect(isWhole(rangeOf({ offset: 0, length: 0 }, 10), 10)).toBe(true);
-    expect(isWhole(rangeOf({ offset: 0, length: 10 }, 10), 10)).toBe(true);
-    expect(isWhole(rangeOf({ offset: 1, length: 0 }, 10), 10)).toBe(false);
-  });
 });
 
 describe("room on a disk", () => {
-  const room = { freeBytes: 1000, reserveBytes: 100, promisedBytes: 50, freeFiles: 5000 };
+  const room = { freeBytes: 1000, reserveBytes: 100, promisedBytes: 50, trash: { files: 0, bytes: 0 }, freeFiles: 5000 };
 
   it("is what is free, less the reserve and what was promised to others", () => {
     expect(roomLeft(room)).toBe(850);
@@ -59,13 +53,27 @@ describe("room on a disk", () => {
     expect(roomLeft({ ...room, freeFiles: 10 })).toBe(0);
     expect(roomLeft({ ...room, freeFiles: undefined })).toBe(850);
   });
+
+  it("is made by the trash", () => {
+    const trash = { files: 2000, bytes: 100 };
+    expect(roomLeft({ ...room, trash })).toBe(950);
+    expect(roomLeft({ ...room, trash, freeFiles: 10 })).toBe(950);
+    expect(lacking({ ...room, trash }, 850)).toEqual({ files: 0, bytes: 0 });
+    expect(lacking({ ...room, trash, freeFiles: 1000 }, 900)).toEqual({ files: 24, bytes: 50 });
+  });
+
+  it("is too little when the largest chunk does not fit", () => {
+    const roomy = { ...room, freeBytes: 10_000_000 };
+    expect(whyReadOnly(roomy)).toBe("");
+    expect(whyReadOnly({ ...roomy, promisedBytes: 2_000_000 })).toMatch("left above the reserve");
+    expect(whyReadOnly({ ...roomy, freeFiles: 10 })).toMatch("10 more files");
+  });
 });
 
 describe("a bin", () => {
-  it("keeps a chunk for its time, and for ever what it does not know", () => {
-    expect(isOver(binName(hash, 1000), 500, 1501)).toBe(true);
-    expect(isOver(binName(hash, 1000), 500, 1500)).toBe(false);
-    expect(isOver("lost+found", 500, 1e15)).toBe(false);
+  it("knows when it got a chunk, and nothing of what is not its own", () => {
+    expect(binnedAt(binName(hash, 1000))).toBe(1000);
+    expect(binnedAt("lost+found")).toBeUndefined();
   });
 });
 

@@ -39,7 +39,7 @@ const audio: PresentedRendition = {
     [1, 72_704],
   ],
 };
-const film = { revision: 3, frameRate: [30_000, 1001] as const, renditions: [hd, audio, low] };
+const film = { revision: 3, frameRate: [30_000, 1001] as const, renditions: [hd, audio, low], captions: [] };
 
 describe("the MPD", () => {
   it("is static, names every segment by number and time, and lasts as long as the longest rendition", () => {

@@ -2,7 +2,9 @@ import { randomBytes } from "node:crypto";
 import { acceptedRequestId, uuidV7 } from "../../../services/gateway/domain/ids.ts";
 import { pageLinks, type Page } from "../../../services/gateway/domain/links.ts";
 import { cleanFilename, cleanLine, cleanText, headerText, splitTags, titleOf } from "../../../services/gateway/domain/names.ts";
+import { videoSchema } from "../../../services/gateway/domain/documents.ts";
 import { videoDocument } from "../../../services/gateway/domain/video.ts";
+import { videoOf } from "../../support/catalogue.ts";
 import { uuid } from "../../../services/kernel/schemas.ts";
 
 describe("a file's name", () => {
@@ -111,7 +113,7 @@ describe("the links of a list", () => {
 describe("the document of a video", () => {
   it("has addresses for what is there, and null for what is not", () => {
     const id = "01890000-0000-7000-8000-000000000001";
-    expect(videoDocument({ id, playable: true, hasThumbnail: true })).toEqual({
+    expect(videoDocument(videoOf({ id, playable: true, hasThumbnail: true }))).toMatchObject({
       id,
       playable: true,
       manifests: { dash: `/api/v1/videos/${id}/manifest.mpd`, hls: `/api/v1/videos/${id}/master.m3u8` },
@@ -119,9 +121,11 @@ describe("the document of a video", () => {
       storyboard: null,
       captions: [],
     });
-    expect(videoDocument({ id, playable: false, hasThumbnail: false })).toMatchObject({
-      manifests: { dash: null, hls: null },
-      thumbnail: null,
-    });
+    expect(videoDocument(videoOf({ id }))).toMatchObject({ manifests: { dash: null, hls: null }, thumbnail: null });
+  });
+
+  it("is what the API's description promises", () => {
+    const document = videoDocument(videoOf({ id: "01890000-0000-7000-8000-000000000001" }));
+    expect(videoSchema.parse(document)).toEqual(document);
   });
 });

@@ -4,9 +4,9 @@ import { errorType } from "../../../services/kernel/errors.ts";
 
 type Headers = Parameters<typeof refuseForeign>[0]["headers"];
 
-function isRefused(method: string, headers: Headers, listensOn = "127.0.0.1"): boolean {
+function isRefused(method: string, headers: Headers, listensOn = "127.0.0.1", { origins = [] as string[], signIn = false } = {}): boolean {
   try {
-    refuseForeign({ method, headers }, listensOn);
+    refuseForeign({ method, headers }, { listensOn, origins, signIn });
     return false;
   } catch (error) {
     if (errorType(error) === "FORBIDDEN_ORIGIN") return true;
@@ -63,4 +63,33 @@ describe.each(["127.0.0.1", "0.0.0.0"])("what changes something on %s", (listens
     for (const method of ["POST", "DELETE", "PUT"]) expect(isRefused(method, headers, listensOn)).toBe(true);
     for (const method of ["GET", "HEAD", "OPTIONS"]) expect(isRefused(method, headers, listensOn)).toBe(false);
   });
+});
+
+describe("a page that is let in by name", () => {
+  const host = "tube.example";
+  const origins = ["https://app.example"];
+
+  it("may do what the server's own may, and no page whose name is only alike", () => {
+    expect(isRefused("POST", { host, origin: "https://app.example", "sec-fetch-site": "cross-site" }, "0.0.0.0", { origins })).toBe(false);
+    for (const origin of [
+      "http://app.example",
+      "https://app.example:8443",
+      "https://app.example.evil",
+      "https://evil.app.example",
+      "https://app.exampl",
+      "h",
+    ])
+      expect(isRefused("POST", { host, origin }, "0.0.0.0", { origins })).toBe(true);
+  });
+});
+
+it("takes any name where somebody has to sign in, since a page under another name shows no cookie of ours", () => {
+  expect(isRefused("GET", { host: "tube.example" }, "127.0.0.1", { signIn: true })).toBe(false);
+  expect(isRefused("POST", { host: "tube.example", origin: "https://evil.example" }, "127.0.0.1", { signIn: true })).toBe(true);
+});
+
+it("knows its own page by HTTP/2's word for the host, too", () => {
+  const headers = { ":authority": "localhost:3000", origin: "https://localhost:3000" };
+  expect(isRefused("POST", headers)).toBe(false);
+  expect(isRefused("POST", { ...headers, origin: "https://localhost:3001" })).toBe(true);
 });

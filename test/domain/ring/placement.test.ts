@@ -8,7 +8,7 @@ import { counts, moved, movesNeeded, partitionsOf } from "./measure.ts";
 
 /** Small tables find the same mistakes sooner: what they say of 256 partitions holds for 4096, which the tests without chance use. */
 const SMALL: Table = { ...EMPTY, partitionBits: 8 };
-const RUNS = { numRuns: 300 };
+const RUNS = { numRuns: Number(process.env["RUNS"] ?? 300) };
 
 const disk = (n: number, zone: string, weight = 1): PlacedDisk => ({ id: `disk-${String(n).padStart(3, "0")}`, zone, weight });
 const equalDisks = (count: number, zones: number) => Array.from({ length: count }, (_, n) => disk(n, `zone-${n % zones}`));

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as fc from "fast-check";
 import { errorType } from "../../../services/kernel/errors.ts";
 import { CHUNK_BYTES_MAX } from "../../../services/kernel/limits.ts";
-import { cutsOf } from "../../../services/storage/domain/cut.ts";
+import { cutsOf, PIECE_BYTES, piecesOf } from "../../../services/storage/domain/cut.ts";
 
 const blob = "b".repeat(64);
 const manifestOf = (size: number) => ({ blob, size, chunks: new Uint8Array(randomBytes(32 * Math.ceil(size / CHUNK_BYTES_MAX))) });
@@ -51,5 +51,28 @@ describe("the cuts of a range", () => {
       thrown = error;
     }
     expect(errorType(thrown)).toBe("RANGE_NOT_SATISFIABLE");
+  });
+});
+
+describe("the pieces of a range", () => {
+  it("are its bytes, in order, each once, and end where whole pieces of their chunks do", () => {
+    const any = fc.integer({ min: 1, max: 3 * CHUNK_BYTES_MAX });
+    fc.assert(
+      fc.property(any, any, any, (size, one, other) => {
+        const manifest = manifestOf(size);
+        const [start, end] = [Math.min(one, other) % size, Math.min(size, Math.max(one, other))];
+        fc.pre(start < end);
+        const cuts = [...cutsOf(manifest, start, end)];
+        const pieces = [...piecesOf(cuts)];
+        for (const { from, to } of pieces) expect(Math.floor(from / PIECE_BYTES)).toBe(Math.floor((to - 1) / PIECE_BYTES));
+        const joined = pieces.reduce<typeof cuts>((sofar, piece) => {
+          const last = sofar.at(-1);
+          if (last?.hash !== piece.hash || last.to !== piece.from) return [...sofar, piece];
+          return [...sofar.slice(0, -1), { ...last, to: piece.to }];
+        }, []);
+        expect(joined).toEqual(cuts);
+      }),
+      { numRuns: 300 },
+    );
   });
 });

@@ -5,11 +5,11 @@ import { DEMUXERS, inputProtection } from "../../../services/transcoder/domain/w
 const means: Means = { pixelsMax: 1_000_000, threads: 2, canToneMap: true, frameSync: "-fps_mode" };
 const source = { blob: "ab".repeat(32), size: 1000, demuxer: "mov", seekable: true, start: 0, origin: 0 } as const;
 const span: SpanTask = {
-  version: 2,
+  version: 3,
   source,
   rate: [30, 1],
   framesPerSegment: 120,
-  span: { index: 0, first: 0, frames: 300, last: true },
+  span: { index: 0, first: 0, frames: 300, segment: 1, last: true },
   picture: { stream: 0, interlaced: false, hdr: false, matrix: "bt601" },
   preset: "veryfast",
   renditions: [
@@ -17,8 +17,8 @@ const span: SpanTask = {
     { name: "240p", width: 426, height: 240, maxrateK: 400 },
   ],
 };
-const audio = { version: 2, source, stream: 1, seconds: 10 } as const;
-const picture = { version: 2, source, stream: 0, seconds: 10, hdr: false, width: 1920, height: 1080 } as const;
+const audio = { version: 3, source, stream: 1, seconds: 10 } as const;
+const picture = { version: 3, source, stream: 0, seconds: 10, hdr: false, width: 1920, height: 1080 } as const;
 
 const commands: [string, PlannedCommand][] = [
   ["a span", spanCommand(span, means)],
@@ -67,7 +67,7 @@ describe("a span", () => {
     const later = {
       ...span,
       source: { ...source, start: 1.4, origin: 0.02 },
-      span: { index: 1, first: 240, frames: 120, last: false },
+      span: { index: 1, first: 240, frames: 120, segment: 3, last: false },
     };
     const { inputOptions, filter } = spanCommand(later, means);
     expect(valueOf(inputOptions, "-ss")).toBe("8.020000");

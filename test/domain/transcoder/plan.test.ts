@@ -2,6 +2,7 @@ import { errorType } from "../../../services/kernel/errors.ts";
 import type { SourceFacts } from "../../../services/transcoder/domain/facts.ts";
 import { PLAN_VERSION, planOf, segmentFrames, spanStarts, taskOf } from "../../../services/transcoder/domain/plan.ts";
 
+const settings = { preset: "veryfast", startPriority: 1000 };
 const blob = { blob: "ab".repeat(32), size: 1000, demuxer: "mov" } as const;
 
 function facts(
@@ -32,22 +33,38 @@ function facts(
 }
 
 describe("a plan", () => {
-  const plan = planOf(facts(), blob, { preset: "veryfast" });
+  const plan = planOf(facts(), blob, settings);
 
-  it("promises every rendition with the number of its frames", () => {
-    const picture = { kind: "video", rate: [30, 1], frames: 300, framesPerSegment: 120 };
+  it("promises every rendition with the length of its segments, the first of which are short", () => {
+    const runs = [
+      [4, 30],
+      [1, 120],
+      [1, 60],
+    ];
+    const picture = { kind: "video", rate: [30, 1], runs };
     expect(plan.renditions).toEqual([
       { name: "720p", width: 1280, height: 720, ...picture },
       { name: "480p", width: 854, height: 480, ...picture },
       { name: "360p", width: 640, height: 360, ...picture },
       { name: "240p", width: 426, height: 240, ...picture },
-      { name: "audio", kind: "audio", width: 0, height: 0, rate: [48_000, 1024], frames: 470, framesPerSegment: 188 },
+      {
+        name: "audio",
+        kind: "audio",
+        width: 0,
+        height: 0,
+        rate: [48_000, 1024],
+        runs: [
+          [2, 188],
+          [1, 94],
+        ],
+      },
     ]);
   });
 
   it("is one task for the sound, one for each span, one for the poster", () => {
-    expect(plan.tasks.map(({ kind }) => kind)).toEqual(["video.audio", "video.span", "video.span", "video.picture"]);
-    expect(planOf(facts({}, null), blob, { preset: "veryfast" }).tasks.map(({ kind }) => kind)).toEqual([
+    expect(plan.tasks.map(({ kind }) => kind)).toEqual(["video.audio", "video.span", "video.span", "video.span", "video.picture"]);
+    expect(planOf(facts({}, null), blob, settings).tasks.map(({ kind }) => kind)).toEqual([
+      "video.span",
       "video.span",
       "video.span",
       "video.picture",
@@ -57,8 +74,9 @@ describe("a plan", () => {
   it("says which segments each task makes", () => {
     expect(plan.tasks.map(({ segments }) => segments)).toEqual([
       { first: 1, last: 3 },
-      { first: 1, last: 1 },
-      { first: 2, last: 3 },
+      { first: 1, last: 4 },
+      { first: 5, last: 5 },
+      { first: 6, last: 6 },
       undefined,
     ]);
   });
@@ -66,10 +84,11 @@ describe("a plan", () => {
   it("covers every frame with its spans, each of which begins a segment", () => {
     const spans = plan.tasks.filter(({ kind }) => kind === "video.span").map(({ payload }) => taskOf("video.span", payload));
     let next = 0;
+    let segment = 1;
     for (const { span, framesPerSegment } of spans) {
-      expect(span.first).toBe(next);
-      expect(span.first % framesPerSegment).toBe(0);
+      expect(span).toMatchObject({ first: next, segment });
       next += span.frames;
+      segment += Math.ceil(span.frames / framesPerSegment);
     }
     expect(next).toBe(300);
     expect(spans.map(({ span }) => span.last)).toEqual([...spans.slice(1).map(() => false), true]);
@@ -85,18 +104,42 @@ describe("a plan", () => {
 
   it("of twelve hours fits into one message", () => {
     const hours = { ...facts({ width: 1920, height: 1080, frames: 12 * 3600 * 30 }), durationS: 12 * 3600 };
-    expect(JSON.stringify(planOf(hours, blob, { preset: "veryfast" })).length).toBeLessThan(256 * 1024);
+    expect(JSON.stringify(planOf(hours, blob, settings)).length).toBeLessThan(256 * 1024);
+  });
+
+  it.each([
+    [1, [[1, 1]]],
+    [120, [[4, 30]]],
+    [150, [[5, 30]]],
+    [
+      179,
+      [
+        [5, 30],
+        [1, 29],
+      ],
+    ],
+    [
+      180,
+      [
+        [4, 30],
+        [1, 60],
+      ],
+    ],
+  ])("cuts a short video of %d frames into %j", (frames, runs) => {
+    const { renditions, tasks } = planOf(facts({ frames }), blob, settings);
+    expect(renditions[0]?.runs).toEqual(runs);
+    expect(tasks.filter(({ kind }) => kind === "video.span").length).toBe(frames < 180 ? 1 : 2);
   });
 
   it("is one span for a source in the middle of which nobody can begin", () => {
-    const { tasks } = planOf({ ...facts(), seekable: false }, blob, { preset: "veryfast" });
+    const { tasks } = planOf({ ...facts(), seekable: false }, blob, settings);
     expect(tasks.map(({ kind }) => kind)).toEqual(["video.audio", "video.span", "video.picture"]);
     expect(taskOf("video.audio", tasks[0]?.payload).source.seekable).toBe(false);
   });
 
   it("lets the first span of every video go before the second of any", () => {
     const spans = plan.tasks.filter(({ kind }) => kind === "video.span");
-    expect(spans.map(({ priority }) => priority)).toEqual([1000, 999]);
+    expect(spans.map(({ priority }) => priority)).toEqual([1000, 999, 998]);
   });
 
   it("is refused by a transcoder of another version", () => {

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { isPlayable, transition, type VideoEvent, type VideoStatus } from "../../../services/videos/domain/lifecycle.ts";
 
 const statuses: VideoStatus[] = ["uploading", "queued", "processing", "ready", "failed", "deleted"];
-const events: VideoEvent[] = ["stored", "begun", "finished", "failed", "removed"];
+const events: VideoEvent[] = ["stored", "begun", "finished", "failed", "retried", "removed"];
 
 /** Where a video gets by these events; those that cannot happen change nothing. */
 function live(happenings: readonly VideoEvent[]): VideoStatus[] {
@@ -39,17 +39,20 @@ describe("the life of a video", () => {
       "processing failed failed",
       "processing removed deleted",
       "ready removed deleted",
+      "failed retried queued",
       "failed removed deleted",
     ]);
   });
 
-  it("whatever happens, is ready only after it was processed, and never leaves the trash or goes back", () => {
+  it("whatever happens, is ready only after it was processed, never leaves the trash, and goes back only from a failure", () => {
     const order: Record<VideoStatus, number> = { uploading: 0, queued: 1, processing: 2, ready: 3, failed: 3, deleted: 4 };
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...events), { maxLength: 12 }), (happenings) => {
         const path = live(happenings);
         const ranks = path.map((status) => order[status]);
-        expect(ranks).toEqual(ranks.toSorted((a, b) => a - b));
+        const back = path.filter((_, at) => at > 0 && ranks[at]! < ranks[at - 1]!);
+        expect(back).toEqual(back.map(() => "queued"));
+        expect(path.filter((status, at) => status === "queued" && !["uploading", "failed"].includes(path[at - 1]!))).toEqual([]);
         expect(path.filter((status, at) => status === "ready" && path[at - 1] !== "processing")).toEqual([]);
         expect(path.slice(0, -1)).not.toContain("deleted");
       }),

@@ -70,24 +70,77 @@ export interface GetChunkResponse {
 export interface GetChunkHeader {
   /** Of the whole chunk, whatever part of it was asked for. */
   size: number;
+  /**
+   * CRC-32 (IEEE 802.3) of what the part has of each block of 64 KiB that it touches, in order. Blocks count from the first byte of the chunk.
+   * Empty for a read of the whole chunk, which has its name.
+   */
+  sums: number[];
 }
 
 export interface StatChunkRequest {
   sha256: Buffer;
+  /**
+   * The ring's epoch at the caller, where copies are deleted on the answer's word: the disk has seen it, durably, before it answers, and so does
+   * nothing of an older one afterwards. As in PutChunkHeader.
+   */
+  epoch?: number | undefined;
 }
 
 export interface StatChunkResponse {
   found: boolean;
   size: number;
+  /** Names this file of the chunk: another one after the chunk was stored again, and after each start of the disk. Opaque. */
+  version: string;
 }
 
 export interface DeleteChunkRequest {
   sha256: Buffer;
+  /** As in PutChunkHeader. */
   epoch: number;
+  /** Which file is meant. Required. */
+  version: string;
 }
 
 export interface DeleteChunkResponse {
   existed: boolean;
+}
+
+export interface ListChunksRequest {
+  /** The partition of a chunk is the first `bits` bits of its SHA-256, 0 to 16. Of 0 bits there is one partition, 0: everything. */
+  bits: number;
+  partition: number;
+  /** Only chunks behind this SHA-256; empty for all. */
+  after: Buffer;
+  /** 1 to 10 000. */
+  limit: number;
+  /** As in StatChunkRequest. */
+  epoch?: number | undefined;
+}
+
+export interface ListChunksResponse {
+  chunks: ListedChunk[];
+}
+
+export interface ListedChunk {
+  sha256: Buffer;
+  size: number;
+  /** As in StatChunkResponse. */
+  version: string;
+  /** Since it was stored, or stored again. */
+  ageSeconds: number;
+}
+
+export interface GetDigestsRequest {
+  /** As in ListChunksRequest. */
+  bits: number;
+}
+
+export interface GetDigestsResponse {
+  /**
+   * 12 bytes a partition, in order, going on where the message before ended: how many chunks (uint32, little endian), then the exclusive or of
+   * bytes 8 to 15 of their SHA-256.
+   */
+  digests: Buffer;
 }
 
 export interface GetDiskRequest {
@@ -98,11 +151,57 @@ export interface GetDiskResponse {
   id: string;
   zone: string;
   capacityBytes: number;
-  /** What it would still take: the free space of its filesystem, less what it keeps in reserve. */
+  /** What it would still take: the free space of its filesystem and what the trash takes of it, less what it keeps in reserve. */
   freeBytes: number;
   chunks: number;
   /** The highest epoch it has seen. */
   epoch: number;
+  /** It takes no more chunks for now, and why: a sentence. Empty when it does. */
+  readOnly: string;
+  /** What its chunks take. They are counted after the start: until then it is less. */
+  usedBytes: number;
+  /** Deleted chunks that can still be brought back. */
+  trash:
+    | Bin
+    | undefined;
+  /** Files that were not what their names said. */
+  quarantine:
+    | Bin
+    | undefined;
+  /** Chunks that it had to put into quarantine, since its first start and since this one. */
+  faults: number;
+  faultsSinceStart: number;
+  scrub: Scrub | undefined;
+}
+
+export interface ScrubDiskRequest {
+  /** Begins a pass over all chunks unless one is under way. */
+  now: boolean;
+  /** Stops where it is, or goes on from there. It stays so through a restart. */
+  paused?: boolean | undefined;
+}
+
+export interface ScrubDiskResponse {
+  scrub: Scrub | undefined;
+}
+
+export interface Scrub {
+  /** Every chunk was verified at this time or later: seconds since 1970, 0 while that is not so. */
+  oldestVerifiedAt: number;
+  /** Of the pass that is under way, or of the last one. */
+  checkedChunks: number;
+  checkedBytes: number;
+  /** How much of the pass is done, 0 to 1. */
+  progress: number;
+  running: boolean;
+  paused: boolean;
+  /** What it reads at most. */
+  bytesPerSecond: number;
+}
+
+export interface Bin {
+  files: number;
+  bytes: number;
 }
 
 function createBasePutChunkRequest(): PutChunkRequest {
@@ -452,13 +551,20 @@ export const GetChunkResponse: MessageFns<GetChunkResponse> = {
 };
 
 function createBaseGetChunkHeader(): GetChunkHeader {
-  return { size: 0 };
+  return { size: 0, sums: [] };
 }
 
 export const GetChunkHeader: MessageFns<GetChunkHeader> = {
   encode(message: GetChunkHeader, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.size !== 0) {
       writer.uint32(8).uint32(message.size);
+    }
+    if (message.sums.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.sums) {
+        writer.fixed32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -484,6 +590,24 @@ export const GetChunkHeader: MessageFns<GetChunkHeader> = {
             message.size = reader.uint32();
             continue;
           }
+          case 2: {
+            if (tag === 21) {
+              message.sums.push(reader.fixed32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.sums.push(reader.fixed32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -498,13 +622,16 @@ export const GetChunkHeader: MessageFns<GetChunkHeader> = {
 };
 
 function createBaseStatChunkRequest(): StatChunkRequest {
-  return { sha256: Buffer.alloc(0) };
+  return { sha256: Buffer.alloc(0), epoch: undefined };
 }
 
 export const StatChunkRequest: MessageFns<StatChunkRequest> = {
   encode(message: StatChunkRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.sha256.length !== 0) {
       writer.uint32(10).bytes(message.sha256);
+    }
+    if (message.epoch !== undefined) {
+      writer.uint32(16).uint64(message.epoch);
     }
     return writer;
   },
@@ -530,6 +657,14 @@ export const StatChunkRequest: MessageFns<StatChunkRequest> = {
             message.sha256 = Buffer.from(reader.bytes());
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -544,7 +679,7 @@ export const StatChunkRequest: MessageFns<StatChunkRequest> = {
 };
 
 function createBaseStatChunkResponse(): StatChunkResponse {
-  return { found: false, size: 0 };
+  return { found: false, size: 0, version: "" };
 }
 
 export const StatChunkResponse: MessageFns<StatChunkResponse> = {
@@ -554,6 +689,9 @@ export const StatChunkResponse: MessageFns<StatChunkResponse> = {
     }
     if (message.size !== 0) {
       writer.uint32(16).uint32(message.size);
+    }
+    if (message.version !== "") {
+      writer.uint32(26).string(message.version);
     }
     return writer;
   },
@@ -587,6 +725,14 @@ export const StatChunkResponse: MessageFns<StatChunkResponse> = {
             message.size = reader.uint32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -601,7 +747,7 @@ export const StatChunkResponse: MessageFns<StatChunkResponse> = {
 };
 
 function createBaseDeleteChunkRequest(): DeleteChunkRequest {
-  return { sha256: Buffer.alloc(0), epoch: 0 };
+  return { sha256: Buffer.alloc(0), epoch: 0, version: "" };
 }
 
 export const DeleteChunkRequest: MessageFns<DeleteChunkRequest> = {
@@ -611,6 +757,9 @@ export const DeleteChunkRequest: MessageFns<DeleteChunkRequest> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.version !== "") {
+      writer.uint32(26).string(message.version);
     }
     return writer;
   },
@@ -642,6 +791,14 @@ export const DeleteChunkRequest: MessageFns<DeleteChunkRequest> = {
             }
 
             message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = reader.string();
             continue;
           }
         }
@@ -703,6 +860,313 @@ export const DeleteChunkResponse: MessageFns<DeleteChunkResponse> = {
   },
 };
 
+function createBaseListChunksRequest(): ListChunksRequest {
+  return { bits: 0, partition: 0, after: Buffer.alloc(0), limit: 0, epoch: undefined };
+}
+
+export const ListChunksRequest: MessageFns<ListChunksRequest> = {
+  encode(message: ListChunksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bits !== 0) {
+      writer.uint32(8).uint32(message.bits);
+    }
+    if (message.partition !== 0) {
+      writer.uint32(16).uint32(message.partition);
+    }
+    if (message.after.length !== 0) {
+      writer.uint32(26).bytes(message.after);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(32).uint32(message.limit);
+    }
+    if (message.epoch !== undefined) {
+      writer.uint32(40).uint64(message.epoch);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListChunksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListChunksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.bits = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.partition = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.after = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListChunksResponse(): ListChunksResponse {
+  return { chunks: [] };
+}
+
+export const ListChunksResponse: MessageFns<ListChunksResponse> = {
+  encode(message: ListChunksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.chunks) {
+      ListedChunk.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListChunksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListChunksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.chunks.push(ListedChunk.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseListedChunk(): ListedChunk {
+  return { sha256: Buffer.alloc(0), size: 0, version: "", ageSeconds: 0 };
+}
+
+export const ListedChunk: MessageFns<ListedChunk> = {
+  encode(message: ListedChunk, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sha256.length !== 0) {
+      writer.uint32(10).bytes(message.sha256);
+    }
+    if (message.size !== 0) {
+      writer.uint32(16).uint32(message.size);
+    }
+    if (message.version !== "") {
+      writer.uint32(26).string(message.version);
+    }
+    if (message.ageSeconds !== 0) {
+      writer.uint32(32).uint32(message.ageSeconds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListedChunk {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListedChunk();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.sha256 = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.size = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ageSeconds = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetDigestsRequest(): GetDigestsRequest {
+  return { bits: 0 };
+}
+
+export const GetDigestsRequest: MessageFns<GetDigestsRequest> = {
+  encode(message: GetDigestsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.bits !== 0) {
+      writer.uint32(8).uint32(message.bits);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetDigestsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetDigestsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.bits = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseGetDigestsResponse(): GetDigestsResponse {
+  return { digests: Buffer.alloc(0) };
+}
+
+export const GetDigestsResponse: MessageFns<GetDigestsResponse> = {
+  encode(message: GetDigestsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.digests.length !== 0) {
+      writer.uint32(10).bytes(message.digests);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetDigestsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetDigestsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.digests = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
 function createBaseGetDiskRequest(): GetDiskRequest {
   return {};
 }
@@ -739,7 +1203,21 @@ export const GetDiskRequest: MessageFns<GetDiskRequest> = {
 };
 
 function createBaseGetDiskResponse(): GetDiskResponse {
-  return { id: "", zone: "", capacityBytes: 0, freeBytes: 0, chunks: 0, epoch: 0 };
+  return {
+    id: "",
+    zone: "",
+    capacityBytes: 0,
+    freeBytes: 0,
+    chunks: 0,
+    epoch: 0,
+    readOnly: "",
+    usedBytes: 0,
+    trash: undefined,
+    quarantine: undefined,
+    faults: 0,
+    faultsSinceStart: 0,
+    scrub: undefined,
+  };
 }
 
 export const GetDiskResponse: MessageFns<GetDiskResponse> = {
@@ -761,6 +1239,27 @@ export const GetDiskResponse: MessageFns<GetDiskResponse> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(48).uint64(message.epoch);
+    }
+    if (message.readOnly !== "") {
+      writer.uint32(58).string(message.readOnly);
+    }
+    if (message.usedBytes !== 0) {
+      writer.uint32(64).uint64(message.usedBytes);
+    }
+    if (message.trash !== undefined) {
+      Bin.encode(message.trash, writer.uint32(74).fork()).join();
+    }
+    if (message.quarantine !== undefined) {
+      Bin.encode(message.quarantine, writer.uint32(82).fork()).join();
+    }
+    if (message.faults !== 0) {
+      writer.uint32(88).uint64(message.faults);
+    }
+    if (message.faultsSinceStart !== 0) {
+      writer.uint32(96).uint64(message.faultsSinceStart);
+    }
+    if (message.scrub !== undefined) {
+      Scrub.encode(message.scrub, writer.uint32(106).fork()).join();
     }
     return writer;
   },
@@ -826,6 +1325,342 @@ export const GetDiskResponse: MessageFns<GetDiskResponse> = {
             message.epoch = longToNumber(reader.uint64());
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.readOnly = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.usedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.trash = Bin.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.quarantine = Bin.decode(reader, reader.uint32());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.faults = longToNumber(reader.uint64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.faultsSinceStart = longToNumber(reader.uint64());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.scrub = Scrub.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseScrubDiskRequest(): ScrubDiskRequest {
+  return { now: false, paused: undefined };
+}
+
+export const ScrubDiskRequest: MessageFns<ScrubDiskRequest> = {
+  encode(message: ScrubDiskRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.now !== false) {
+      writer.uint32(8).bool(message.now);
+    }
+    if (message.paused !== undefined) {
+      writer.uint32(16).bool(message.paused);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScrubDiskRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScrubDiskRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.now = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.paused = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseScrubDiskResponse(): ScrubDiskResponse {
+  return { scrub: undefined };
+}
+
+export const ScrubDiskResponse: MessageFns<ScrubDiskResponse> = {
+  encode(message: ScrubDiskResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.scrub !== undefined) {
+      Scrub.encode(message.scrub, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ScrubDiskResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScrubDiskResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.scrub = Scrub.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseScrub(): Scrub {
+  return {
+    oldestVerifiedAt: 0,
+    checkedChunks: 0,
+    checkedBytes: 0,
+    progress: 0,
+    running: false,
+    paused: false,
+    bytesPerSecond: 0,
+  };
+}
+
+export const Scrub: MessageFns<Scrub> = {
+  encode(message: Scrub, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.oldestVerifiedAt !== 0) {
+      writer.uint32(8).uint64(message.oldestVerifiedAt);
+    }
+    if (message.checkedChunks !== 0) {
+      writer.uint32(16).uint64(message.checkedChunks);
+    }
+    if (message.checkedBytes !== 0) {
+      writer.uint32(24).uint64(message.checkedBytes);
+    }
+    if (message.progress !== 0) {
+      writer.uint32(33).double(message.progress);
+    }
+    if (message.running !== false) {
+      writer.uint32(40).bool(message.running);
+    }
+    if (message.paused !== false) {
+      writer.uint32(48).bool(message.paused);
+    }
+    if (message.bytesPerSecond !== 0) {
+      writer.uint32(56).uint64(message.bytesPerSecond);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Scrub {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseScrub();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.oldestVerifiedAt = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.checkedChunks = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.checkedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.progress = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.running = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.paused = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.bytesPerSecond = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseBin(): Bin {
+  return { files: 0, bytes: 0 };
+}
+
+export const Bin: MessageFns<Bin> = {
+  encode(message: Bin, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.files !== 0) {
+      writer.uint32(8).uint64(message.files);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(16).uint64(message.bytes);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Bin {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBin();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.files = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -844,7 +1679,7 @@ export const DiskServiceService = {
   /**
    * Stores one chunk. The first message is the header, then data, then the commit: the end of the stream alone stores nothing, because a
    * cancelled stream ends just like a finished one. The answer comes after fsync of the file, rename, and fsync of the folder, and only when
-   * length and SHA-256 are as declared. Storing a chunk that is there and durable already is answered at once.
+   * length and SHA-256 are as declared. Storing a chunk that is there and durable already is answered at once, and gives its file a new version.
    */
   putChunk: {
     path: "/tritontube.disk.v1.DiskService/PutChunk" as const,
@@ -856,8 +1691,9 @@ export const DiskServiceService = {
     responseDeserialize: (value: Buffer): PutChunkResponse => PutChunkResponse.decode(value),
   },
   /**
-   * Reads bytes of a chunk. The first message is the header, then data. NOT_FOUND, OUT_OF_RANGE. A read of the whole chunk is hashed as it
-   * flows and ends with DATA_LOSS when what is on the disk is not the chunk any more: only the final status says that the bytes are good.
+   * Reads bytes of a chunk. The first message is the header, then data. NOT_FOUND, OUT_OF_RANGE. A read of the whole chunk (offset and length
+   * are 0) is hashed as it flows and ends with DATA_LOSS when what is on the disk is not the chunk any more: only the final status says that
+   * the bytes are good. The blocks of a part are verified before they are sent, and their sums go along.
    */
   getChunk: {
     path: "/tritontube.disk.v1.DiskService/GetChunk" as const,
@@ -868,7 +1704,7 @@ export const DiskServiceService = {
     responseSerialize: (value: GetChunkResponse): Buffer => Buffer.from(GetChunkResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetChunkResponse => GetChunkResponse.decode(value),
   },
-  /** Whether a chunk is there, and how long it is. */
+  /** Whether a chunk is there and durable, how long it is, and which file that is. */
   statChunk: {
     path: "/tritontube.disk.v1.DiskService/StatChunk" as const,
     requestStream: false as const,
@@ -878,7 +1714,10 @@ export const DiskServiceService = {
     responseSerialize: (value: StatChunkResponse): Buffer => Buffer.from(StatChunkResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): StatChunkResponse => StatChunkResponse.decode(value),
   },
-  /** Moves a chunk to the trash, from where it is unlinked later. Deleting what is not there succeeds. */
+  /**
+   * Moves the very file that StatChunk or ListChunks told of to the trash, from where it is unlinked later. A file that was stored again since
+   * stays (ABORTED, CHUNK_CHANGED). Deleting what is not there succeeds.
+   */
   deleteChunk: {
     path: "/tritontube.disk.v1.DiskService/DeleteChunk" as const,
     requestStream: false as const,
@@ -888,7 +1727,30 @@ export const DiskServiceService = {
     responseSerialize: (value: DeleteChunkResponse): Buffer => Buffer.from(DeleteChunkResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): DeleteChunkResponse => DeleteChunkResponse.decode(value),
   },
-  /** Who this disk is, and how full. */
+  /**
+   * The chunks of one partition in the order of their names, whatever the ring says of who owns it. What is stored or deleted meanwhile may be
+   * among them or not.
+   */
+  listChunks: {
+    path: "/tritontube.disk.v1.DiskService/ListChunks" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ListChunksRequest): Buffer => Buffer.from(ListChunksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListChunksRequest => ListChunksRequest.decode(value),
+    responseSerialize: (value: ListChunksResponse): Buffer => Buffer.from(ListChunksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListChunksResponse => ListChunksResponse.decode(value),
+  },
+  /** How many chunks of each partition lie on the medium now, and a sum of their names: equal to another's when both hold the same chunks. */
+  getDigests: {
+    path: "/tritontube.disk.v1.DiskService/GetDigests" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: GetDigestsRequest): Buffer => Buffer.from(GetDigestsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetDigestsRequest => GetDigestsRequest.decode(value),
+    responseSerialize: (value: GetDigestsResponse): Buffer => Buffer.from(GetDigestsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetDigestsResponse => GetDigestsResponse.decode(value),
+  },
+  /** Who this disk is, how full, and how well. */
   getDisk: {
     path: "/tritontube.disk.v1.DiskService/GetDisk" as const,
     requestStream: false as const,
@@ -898,33 +1760,56 @@ export const DiskServiceService = {
     responseSerialize: (value: GetDiskResponse): Buffer => Buffer.from(GetDiskResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetDiskResponse => GetDiskResponse.decode(value),
   },
+  /** Steers the scrub: a disk reads all of its chunks again and again, slowly, and puts into quarantine what is not what its name says. */
+  scrubDisk: {
+    path: "/tritontube.disk.v1.DiskService/ScrubDisk" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ScrubDiskRequest): Buffer => Buffer.from(ScrubDiskRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ScrubDiskRequest => ScrubDiskRequest.decode(value),
+    responseSerialize: (value: ScrubDiskResponse): Buffer => Buffer.from(ScrubDiskResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ScrubDiskResponse => ScrubDiskResponse.decode(value),
+  },
 } as const;
 
 export interface DiskServiceServer extends UntypedServiceImplementation {
   /**
    * Stores one chunk. The first message is the header, then data, then the commit: the end of the stream alone stores nothing, because a
    * cancelled stream ends just like a finished one. The answer comes after fsync of the file, rename, and fsync of the folder, and only when
-   * length and SHA-256 are as declared. Storing a chunk that is there and durable already is answered at once.
+   * length and SHA-256 are as declared. Storing a chunk that is there and durable already is answered at once, and gives its file a new version.
    */
   putChunk: handleClientStreamingCall<PutChunkRequest, PutChunkResponse>;
   /**
-   * Reads bytes of a chunk. The first message is the header, then data. NOT_FOUND, OUT_OF_RANGE. A read of the whole chunk is hashed as it
-   * flows and ends with DATA_LOSS when what is on the disk is not the chunk any more: only the final status says that the bytes are good.
+   * Reads bytes of a chunk. The first message is the header, then data. NOT_FOUND, OUT_OF_RANGE. A read of the whole chunk (offset and length
+   * are 0) is hashed as it flows and ends with DATA_LOSS when what is on the disk is not the chunk any more: only the final status says that
+   * the bytes are good. The blocks of a part are verified before they are sent, and their sums go along.
    */
   getChunk: handleServerStreamingCall<GetChunkRequest, GetChunkResponse>;
-  /** Whether a chunk is there, and how long it is. */
+  /** Whether a chunk is there and durable, how long it is, and which file that is. */
   statChunk: handleUnaryCall<StatChunkRequest, StatChunkResponse>;
-  /** Moves a chunk to the trash, from where it is unlinked later. Deleting what is not there succeeds. */
+  /**
+   * Moves the very file that StatChunk or ListChunks told of to the trash, from where it is unlinked later. A file that was stored again since
+   * stays (ABORTED, CHUNK_CHANGED). Deleting what is not there succeeds.
+   */
   deleteChunk: handleUnaryCall<DeleteChunkRequest, DeleteChunkResponse>;
-  /** Who this disk is, and how full. */
+  /**
+   * The chunks of one partition in the order of their names, whatever the ring says of who owns it. What is stored or deleted meanwhile may be
+   * among them or not.
+   */
+  listChunks: handleServerStreamingCall<ListChunksRequest, ListChunksResponse>;
+  /** How many chunks of each partition lie on the medium now, and a sum of their names: equal to another's when both hold the same chunks. */
+  getDigests: handleServerStreamingCall<GetDigestsRequest, GetDigestsResponse>;
+  /** Who this disk is, how full, and how well. */
   getDisk: handleUnaryCall<GetDiskRequest, GetDiskResponse>;
+  /** Steers the scrub: a disk reads all of its chunks again and again, slowly, and puts into quarantine what is not what its name says. */
+  scrubDisk: handleUnaryCall<ScrubDiskRequest, ScrubDiskResponse>;
 }
 
 export interface DiskServiceClient extends Client {
   /**
    * Stores one chunk. The first message is the header, then data, then the commit: the end of the stream alone stores nothing, because a
    * cancelled stream ends just like a finished one. The answer comes after fsync of the file, rename, and fsync of the folder, and only when
-   * length and SHA-256 are as declared. Storing a chunk that is there and durable already is answered at once.
+   * length and SHA-256 are as declared. Storing a chunk that is there and durable already is answered at once, and gives its file a new version.
    */
   putChunk(
     callback: (error: ServiceError | null, response: PutChunkResponse) => void,
@@ -943,8 +1828,9 @@ export interface DiskServiceClient extends Client {
     callback: (error: ServiceError | null, response: PutChunkResponse) => void,
   ): ClientWritableStream<PutChunkRequest>;
   /**
-   * Reads bytes of a chunk. The first message is the header, then data. NOT_FOUND, OUT_OF_RANGE. A read of the whole chunk is hashed as it
-   * flows and ends with DATA_LOSS when what is on the disk is not the chunk any more: only the final status says that the bytes are good.
+   * Reads bytes of a chunk. The first message is the header, then data. NOT_FOUND, OUT_OF_RANGE. A read of the whole chunk (offset and length
+   * are 0) is hashed as it flows and ends with DATA_LOSS when what is on the disk is not the chunk any more: only the final status says that
+   * the bytes are good. The blocks of a part are verified before they are sent, and their sums go along.
    */
   getChunk(request: GetChunkRequest, options?: Partial<CallOptions>): ClientReadableStream<GetChunkResponse>;
   getChunk(
@@ -952,7 +1838,7 @@ export interface DiskServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<GetChunkResponse>;
-  /** Whether a chunk is there, and how long it is. */
+  /** Whether a chunk is there and durable, how long it is, and which file that is. */
   statChunk(
     request: StatChunkRequest,
     callback: (error: ServiceError | null, response: StatChunkResponse) => void,
@@ -968,7 +1854,10 @@ export interface DiskServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: StatChunkResponse) => void,
   ): ClientUnaryCall;
-  /** Moves a chunk to the trash, from where it is unlinked later. Deleting what is not there succeeds. */
+  /**
+   * Moves the very file that StatChunk or ListChunks told of to the trash, from where it is unlinked later. A file that was stored again since
+   * stays (ABORTED, CHUNK_CHANGED). Deleting what is not there succeeds.
+   */
   deleteChunk(
     request: DeleteChunkRequest,
     callback: (error: ServiceError | null, response: DeleteChunkResponse) => void,
@@ -984,7 +1873,24 @@ export interface DiskServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: DeleteChunkResponse) => void,
   ): ClientUnaryCall;
-  /** Who this disk is, and how full. */
+  /**
+   * The chunks of one partition in the order of their names, whatever the ring says of who owns it. What is stored or deleted meanwhile may be
+   * among them or not.
+   */
+  listChunks(request: ListChunksRequest, options?: Partial<CallOptions>): ClientReadableStream<ListChunksResponse>;
+  listChunks(
+    request: ListChunksRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ListChunksResponse>;
+  /** How many chunks of each partition lie on the medium now, and a sum of their names: equal to another's when both hold the same chunks. */
+  getDigests(request: GetDigestsRequest, options?: Partial<CallOptions>): ClientReadableStream<GetDigestsResponse>;
+  getDigests(
+    request: GetDigestsRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<GetDigestsResponse>;
+  /** Who this disk is, how full, and how well. */
   getDisk(
     request: GetDiskRequest,
     callback: (error: ServiceError | null, response: GetDiskResponse) => void,
@@ -999,6 +1905,22 @@ export interface DiskServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetDiskResponse) => void,
+  ): ClientUnaryCall;
+  /** Steers the scrub: a disk reads all of its chunks again and again, slowly, and puts into quarantine what is not what its name says. */
+  scrubDisk(
+    request: ScrubDiskRequest,
+    callback: (error: ServiceError | null, response: ScrubDiskResponse) => void,
+  ): ClientUnaryCall;
+  scrubDisk(
+    request: ScrubDiskRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ScrubDiskResponse) => void,
+  ): ClientUnaryCall;
+  scrubDisk(
+    request: ScrubDiskRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ScrubDiskResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -1,0 +1,126 @@
+/** What nodes ask of disks: a client like DiskClient, whose messages go over the simulated network to the shipped handlers of a disk. */
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { ChunkPage, DiskClient, ListedChunk } from "../../mixins/disks/client.ts";
+import { uploadOf } from "../../mixins/disks/chunks.ts";
+import type { GetChunkResponse, ListChunksResponse, PutChunkRequest } from "../../proto/gen/tritontube/disk/v1/disk.ts";
+import type { DiskHandlers } from "../../services/disk/handlers.ts";
+import { addToDigests, emptyDigests } from "../../services/kernel/digests.ts";
+import { failure } from "../../services/kernel/errors.ts";
+import type { Chance } from "./clock.ts";
+import type { SimulatedDisk } from "./disk.ts";
+import type { Life, Network } from "./network.ts";
+import type { Rules } from "./rules.ts";
+
+type Client = Pick<DiskClient, "putChunk" | "getChunk" | "statChunk" | "deleteChunk" | "listChunks" | "getDigests" | "getDisk">;
+
+/** Share of the uploads that break before their commit, and of the messages that others come between. */
+const BROKEN_SHARE = 0.02;
+const SLOW_SHARE = 0.2;
+const SLOW_MS = 50;
+/** Where the names of CONTENTS begin: the first of 256 folders in each partition. */
+const FOLDER_BITS = 8;
+const FOLDERS = [0, 128];
+const LIST_MAX = 10_000;
+
+export class DiskCalls {
+  readonly #network: Network;
+  readonly #chance: Chance;
+  readonly #rules: Rules;
+
+  constructor(network: Network, chance: Chance, rules: Rules) {
+    this.#network = network;
+    this.#chance = chance;
+    this.#rules = rules;
+  }
+
+  clientOf(from: Life, disk: SimulatedDisk): Client {
+    const ask = async <T>(work: (handlers: DiskHandlers) => Promise<T>, signal?: AbortSignal): Promise<T> =>
+      await this.#network.ask(from, disk, async () => await disk.serve(work), signal);
+    return {
+      putChunk: async (chunk, signal) => {
+        const breaksAt = this.#chance.of(BROKEN_SHARE) ? this.#chance.between(0, 2) : Infinity;
+        const isOver = (): boolean => !from.running || signal?.aborted === true;
+        return await ask(async (handlers) => await handlers.putChunk(this.#stream([...uploadOf(chunk)], breaksAt, isOver)), signal);
+      },
+      getChunk: async ({ hash }, signal) => {
+        const bytes = await ask(async (handlers) => {
+          const parts: Buffer[] = [];
+          const take = async ({ part }: GetChunkResponse): Promise<void> => {
+            if (part?.$case === "data") parts.push(Buffer.from(part.value));
+          };
+          await handlers.getChunk({ sha256: bytesOf(hash), offset: 0, length: 0 }, take);
+          return Buffer.concat(parts);
+        }, signal);
+        if (hashOf(bytes) !== hash) throw failure("CHUNK_CORRUPT", `Chunk ${hash} came with other bytes.`);
+        return bytes;
+      },
+      statChunk: async ({ hash, epoch }, signal) => {
+        const { found, size, version } = await ask(async (handlers) => await handlers.statChunk({ sha256: bytesOf(hash), epoch }), signal);
+        return found ? { size, version } : undefined;
+      },
+      deleteChunk: async ({ hash, version, epoch }, signal) =>
+        await ask(async (handlers) => {
+          const sha256 = bytesOf(hash);
+          const meant = this.#rules.version ? version : (await handlers.statChunk({ sha256 })).version;
+          return meant === "" ? { existed: false } : await handlers.deleteChunk({ sha256, version: meant, epoch });
+        }, signal),
+      listChunks: async (page, signal) => await ask(async (handlers) => await listOf(handlers, page), signal),
+      // A walk over all folders of a disk, of which a run uses two, would take most of its time.
+      getDigests: async ({ bits }, signal) =>
+        await ask(async (handlers) => {
+          const digests = emptyDigests(bits);
+          for (let partition = 0; partition < 2 ** bits; partition++) {
+            for (const { hash } of await listOf(handlers, { bits, partition, limit: LIST_MAX })) addToDigests(digests, bits, bytesOf(hash));
+          }
+          return digests;
+        }, signal),
+      getDisk: async (signal) => (await ask(async (handlers) => await handlers.getDisk(), signal)) as never,
+    };
+  }
+
+  /** A stream that breaks, or whose sender ends, ends like any other. */
+  async *#stream(parts: readonly PutChunkRequest[], breaksAt: number, isOver: () => boolean): AsyncGenerator<PutChunkRequest> {
+    for (const [index, part] of parts.entries()) {
+      if (index === breaksAt || isOver()) return;
+      yield part;
+      if (this.#chance.of(SLOW_SHARE)) await sleep(this.#chance.delay(SLOW_MS));
+    }
+  }
+}
+
+async function listOf(handlers: DiskHandlers, { bits, partition, after, limit, epoch }: ChunkPage): Promise<ListedChunk[]> {
+  const listed: ListedChunk[] = [];
+  const take = async ({ chunks }: ListChunksResponse): Promise<void> => {
+    for (const { sha256, ...file } of chunks) listed.push({ ...file, hash: Buffer.from(sha256).toString("hex") });
+  };
+  const inside = FOLDERS.filter((folder) => folder >> (FOLDER_BITS - bits) === partition);
+  for (const folder of inside) {
+    await handlers.listChunks({ bits: FOLDER_BITS, partition: folder, after: bytesOf(after ?? ""), limit, epoch }, take);
+  }
+  return listed;
+}
+
+/**
+ * What people may upload: name of the chunk → bytes. All names lie in one folder of each partition, since a list of a disk looks into every folder
+ * where one could lie.
+ */
+export const CONTENTS: readonly (readonly [string, Buffer])[] = contents();
+
+function contents(): [string, Buffer][] {
+  const found: [string, Buffer][] = [];
+  for (let number = 0; found.length < 8; number++) {
+    const bytes = Buffer.from(`content ${number}`);
+    const name = hashOf(bytes);
+    if (FOLDERS.includes(Number.parseInt(name.slice(0, 2), 16))) found.push([name, bytes]);
+  }
+  return found;
+}
+
+function hashOf(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}
+
+function bytesOf(hash: string): Buffer {
+  return Buffer.from(hash, "hex");
+}

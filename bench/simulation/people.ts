@@ -1,0 +1,97 @@
+/** People, and the services before storage: they upload, read and delete, and remember what they were told. */
+import { errorType } from "../../services/kernel/errors.ts";
+import type { SimulatedNode } from "./node.ts";
+import type { World } from "./world.ts";
+
+/** What somebody was told is stored. */
+export interface Stored {
+  readonly blob: string;
+  readonly chunks: readonly string[];
+}
+
+const STAYS_AWAY_SHARE = 0.4;
+const COMES_BACK_MS = 1500;
+
+export class People {
+  /** By the id of the row that names it: what has to be there. */
+  readonly kept = new Map<string, Stored>();
+  /** Uploads that have not ended: each by its start. */
+  readonly uploads = new Set<{ readonly since: number }>();
+  /** What they were told is not there, and is. */
+  readonly hidden: string[] = [];
+  acknowledged = 0;
+  readonly #world: World;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  async actOnce(): Promise<void> {
+    const node = this.#world.anyNode();
+    if (!node) return;
+    const kept = [...this.kept.keys()];
+    const deed = this.#world.chance.between(0, kept.length > 0 ? 5 : 0);
+    if (deed <= 1) await this.#upload(node, async () => await this.#store(node, this.#world.chance.one([...this.#world.contents.keys()])));
+    else if (deed === 2) await this.#upload(node, async () => await this.#concat(node));
+    else if (deed === 3) await this.#read(node, this.#world.chance.one(kept));
+    else await this.#delete(node, this.#world.chance.one(kept));
+  }
+
+  async #upload(node: SimulatedNode, store: () => Promise<Stored>): Promise<void> {
+    const { clock, rows, patienceMs } = this.#world;
+    const id = `row-${clock.taken}`;
+    const upload = { since: clock.now };
+    this.uploads.add(upload);
+    // A node that ends leaves its uploads to nobody; after this, they are none.
+    clock.after(patienceMs, () => this.uploads.delete(upload));
+    try {
+      const stored = await store();
+      await node.query(() => rows.name(id, stored.blob));
+      this.kept.set(id, stored);
+      this.acknowledged++;
+      this.#world.say(`${node.name} has stored ${stored.chunks.join()} as ${id}`);
+      this.#world.look(`${id} was stored`);
+    } finally {
+      this.uploads.delete(upload);
+    }
+  }
+
+  /** Somebody uploads what is just being deleted: the moment at which most can go wrong. */
+  comeBack(chunk: string): void {
+    const { clock, chance } = this.#world;
+    if (chance.of(STAYS_AWAY_SHARE)) return;
+    clock.after(chance.delay(COMES_BACK_MS), () => {
+      const node = this.#world.anyNode();
+      if (node) this.#world.start(this.#upload(node, async () => await this.#store(node, chunk)));
+    });
+  }
+
+  async #store(node: SimulatedNode, chunk: string): Promise<Stored> {
+    const bytes = this.#world.contents.get(chunk)!;
+    return { blob: await node.put(bytes), chunks: [chunk] };
+  }
+
+  /** Of two blobs that somebody keeps, one more. */
+  async #concat(node: SimulatedNode): Promise<Stored> {
+    const { chance, rows } = this.#world;
+    const parts = [chance.one([...this.kept.values()]), chance.one([...this.kept.values()])];
+    const { blob } = await node.query(() => rows.concat({ parts: parts.map((part) => part.blob) }));
+    return { blob, chunks: parts.flatMap(({ chunks }) => chunks) };
+  }
+
+  async #delete(node: SimulatedNode, id: string): Promise<void> {
+    this.#world.say(`${node.name} deletes ${id}`);
+    this.kept.delete(id);
+    await node.query(() => this.#world.rows.unname(id));
+  }
+
+  async #read(node: SimulatedNode, id: string): Promise<void> {
+    for (const chunk of this.kept.get(id)!.chunks) {
+      try {
+        await node.read(chunk, this.#world.contents.get(chunk)!.length);
+      } catch (error) {
+        if (errorType(error) === "CHUNK_NOT_FOUND" && this.kept.has(id)) this.hidden.push(`${chunk} of ${id} at ${this.#world.clock.now}`);
+      }
+    }
+  }
+}

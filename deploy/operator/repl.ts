@@ -1,0 +1,21 @@
+/** The commands as moleculer-repl takes them: for `npm start -- --repl`, and for `npm run repl` in a cluster. */
+import type { BrokerOptions, ServiceBroker } from "moleculer";
+import { commands } from "./commands.ts";
+import { evaluate } from "./evaluate.ts";
+
+const first = [...new Set(commands.map(({ name }) => name.split(" ")[0]!))];
+
+export const replOptions: Pick<BrokerOptions, "replOptions"> = {
+  replOptions: {
+    customCommands: first.map((command) => ({
+      command,
+      description: commands.find(({ name }) => name.startsWith(command))?.about ?? "",
+      options: [],
+      // Its own parser would take an option's value for a word.
+      allowUnknownOptions: true,
+      async action(broker: ServiceBroker, { rawCommand }: { rawCommand: string }) {
+        process.stdout.write(`${(await evaluate(broker, rawCommand)).text}\n`);
+      },
+    })),
+  } as never,
+};

@@ -1,0 +1,85 @@
+/**
+ * What a disk asks of the operating system. The process has Node's; the simulation has files of its own that lose what was not synced, fill up
+ * and rot (test/simulation). Whatever below this folder touches a file goes through it.
+ */
+import type { StatsFs } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm, stat, statfs, unlink, utimes } from "node:fs/promises";
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** An open file, or an open folder that is to be synced. As Node's FileHandle. */
+export interface OpenFile {
+  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesRead: number }>;
+  /** May write less than asked, and say so. */
+  write(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ bytesWritten: number }>;
+  sync(): Promise<void>;
+  stat(options: { readonly bigint: true }): Promise<FileStats>;
+  close(): Promise<void>;
+}
+
+/** Whole numbers, since doubles do not hold the nanoseconds of a time. */
+export interface FileStats {
+  readonly size: bigint;
+  readonly ino: bigint;
+  /** When the file, its name or its times were changed last: nanoseconds since 1970. */
+  readonly ctimeNs: bigint;
+}
+
+/** Each fails as Node's namesake does, with the same codes. */
+export interface Files {
+  open(path: string, flags: "r" | "w" | "wx"): Promise<OpenFile>;
+  stat(path: string, options: { readonly bigint: true }): Promise<FileStats>;
+  statfs(path: string): Promise<Pick<StatsFs, "blocks" | "bsize" | "bavail" | "files" | "ffree">>;
+  readFile(path: string, encoding: "utf8"): Promise<string>;
+  readdir(path: string): Promise<string[]>;
+  mkdir(path: string, options: { readonly recursive: true }): Promise<string | undefined>;
+  /** Gives a file another `ctimeNs`, and changes nothing else of it but its other times. */
+  touch(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
+  unlink(path: string): Promise<void>;
+  rm(path: string, options: { readonly recursive?: boolean; readonly force: true }): Promise<void>;
+  /** Takes a folder for this process until `close`, or throws. */
+  lock(folder: string): { close(): void };
+  /** The time of the clock beside the medium: milliseconds since 1970. */
+  now(): number;
+}
+
+export const nodeFiles: Files = {
+  open,
+  stat,
+  statfs,
+  readFile,
+  readdir,
+  mkdir,
+  touch,
+  rename,
+  unlink,
+  rm,
+  lock: lockFolder,
+  now: Date.now,
+};
+
+async function touch(path: string): Promise<void> {
+  const before = await stat(path, { bigint: true });
+  for (let after = before; after.ctimeNs === before.ctimeNs; after = await stat(path, { bigint: true })) {
+    const now = new Date();
+    // Where the clock of a filesystem stands still for milliseconds, once may not be enough.
+    await utimes(path, now, now);
+  }
+}
+
+/**
+ * An exclusive lock that ends with the process, however it ends: the one that SQLite takes on its file. Node has no file lock of its own, and
+ * a file with a process id in it says nothing about another container on the same volume.
+ */
+function lockFolder(root: string): { close(): void } {
+  const lock = new DatabaseSync(join(root, "disk.lock"));
+  try {
+    // With its journal in memory no second file lies beside it.
+    lock.exec("PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE");
+    return lock;
+  } catch (error) {
+    lock.close();
+    throw new Error(`Another process serves ${root} already.`, { cause: error });
+  }
+}

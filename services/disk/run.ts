@@ -1,0 +1,102 @@
+/** A disk from its settings to its end. */
+import { setTimeout as sleep } from "node:timers/promises";
+import { pino, type Logger } from "pino";
+import pretty from "pino-pretty";
+import { diskAccess } from "../../config/disks.ts";
+import { type Config, ConfigError, isLoopback, loadConfig } from "../../config/index.ts";
+import { messageOf } from "../kernel/errors.ts";
+import { startDiskServer } from "./disk.server.ts";
+import { type Files, nodeFiles } from "./files/port.ts";
+import { Scrubber } from "./files/scrub.ts";
+import { ChunkStore } from "./files/store.ts";
+
+/** How often old deleted chunks are looked for; sooner where they are to go sooner. */
+const SWEEP_MS = { most: 3600 * 1000, least: 1000 };
+const STDERR = 2;
+
+/** Runs until a signal or the end of the launcher, then ends this process. `files` is what the medium is reached through. */
+export function runDisk(files: Files = nodeFiles): void {
+  serve(files).then(
+    () => process.exit(0),
+    (error: unknown) => {
+      const text = error instanceof ConfigError ? error.message : `The disk cannot run: ${messageOf(error)}`;
+      process.stderr.write(`${text}\n`);
+      process.exit(1);
+    },
+  );
+}
+
+async function serve(files: Files): Promise<void> {
+  const config = loadConfig();
+  if (config.DISK_DIR === undefined) throw new ConfigError(["DISK_DIR: a disk needs it"]);
+  const access = diskAccess(config);
+  const trashKeepMs = config.DISK_TRASH_SECONDS * 1000;
+  const logger = makeLogger(config);
+  const store = await ChunkStore.open(
+    config.DISK_DIR,
+    {
+      reserveBytes: config.DISK_RESERVE_BYTES,
+      trashKeepMs,
+    },
+    files,
+  );
+  const scrubber = await Scrubber.open(store, config.SCRUB_BYTES_PER_SECOND);
+  const server = await startDiskServer(
+    { store, scrubber },
+    { host: config.DISK_HOST, port: config.DISK_PORT, access, zone: config.ZONE },
+    logger,
+  );
+  if (!access.tls && !isLoopback({ HOST: config.DISK_HOST })) {
+    logger.warn("without DISK_TLS_CERT_FILE, DISK_TLS_KEY_FILE and DISK_TLS_CA_FILE the secret and all chunks are readable on the network");
+  }
+  const ending = new AbortController();
+  const sweepMs = Math.max(SWEEP_MS.least, Math.min(SWEEP_MS.most, trashKeepMs));
+  const sweeping = sweepAgain(store, { everyMs: sweepMs, logger }, ending.signal);
+  const counting = store.countBytes(ending.signal).catch((error: unknown) => logger.error({ err: error }, "the chunks cannot be counted"));
+  const scrubbing = scrubber.run(ending.signal, (error) => logger.error({ err: error }, "the scrub stopped"));
+  const ended = endOfService();
+  process.stdout.write(`${JSON.stringify({ event: "disk.listening", address: server.address, id: store.id })}\n`);
+  logger.info({ id: store.id, address: server.address, ...(await store.usage()) }, "disk listens");
+
+  const reason = await ended;
+  logger.info({ reason }, "disk stops");
+  ending.abort();
+  await Promise.all([server.stop(), sweeping, counting, scrubbing]);
+  store.close();
+}
+
+function makeLogger(config: Config): Logger {
+  const stream = config.LOG_FORMAT === "pretty" ? pretty({ destination: STDERR, sync: true }) : pino.destination(STDERR);
+  // A launcher that is gone does not read the log: that is no reason to drop running calls.
+  stream.on("error", () => undefined);
+  return pino({ level: config.LOG_LEVEL, base: { service: "disk" } }, stream);
+}
+
+/** Resolves with the reason why this process is to end. */
+async function endOfService(): Promise<string> {
+  return await new Promise((resolve) => {
+    process.on("SIGTERM", resolve);
+    process.on("SIGINT", resolve);
+    if (!process.argv.includes("--exit-with-parent")) return;
+    process.stdin.on("close", () => resolve("the launcher is gone"));
+    process.stdin.on("error", () => resolve("the launcher is gone"));
+    process.stdin.resume();
+  });
+}
+
+async function sweepAgain(
+  store: ChunkStore,
+  { everyMs, logger }: { readonly everyMs: number; readonly logger: Logger },
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const unlinked = await store.emptyBins(signal);
+      if (unlinked > 0) logger.info({ unlinked }, "old deleted chunks are unlinked");
+    } catch (error) {
+      logger.error({ err: error }, "the trash could not be emptied");
+    }
+    // Ends early, with a rejection, when the signal is aborted.
+    await sleep(everyMs, undefined, { signal, ref: false }).catch(() => undefined);
+  }
+}

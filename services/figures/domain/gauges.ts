@@ -1,0 +1,100 @@
+/** The figures of the storage cluster: their names, their labels, and how they follow from what services tell. */
+
+interface Gauge {
+  readonly labels: readonly string[];
+  readonly about: string;
+}
+
+export const gauges = {
+  "tritontube.ring.epoch": { labels: [], about: "The number of the ring: each change counts one." },
+  "tritontube.disks": { labels: ["state", "condition"], about: "Disks by what they are to the ring, and whether they answer." },
+  "tritontube.disk.capacity.bytes": { labels: ["disk", "zone"], about: "What a disk holds at most." },
+  "tritontube.disk.free.bytes": { labels: ["disk", "zone"], about: "What a disk would still take." },
+  "tritontube.disk.chunks": { labels: ["disk", "zone"], about: "Chunks on a disk." },
+  "tritontube.disk.readonly": { labels: ["disk", "zone"], about: "1 while a disk takes no more chunks." },
+  "tritontube.disk.faults": { labels: ["disk", "zone"], about: "Chunks of a disk that were bad, since it was new." },
+  "tritontube.disk.scrub.age.seconds": { labels: ["disk", "zone"], about: "Every chunk of the disk was verified within this time." },
+  "tritontube.missing.copies": { labels: ["disk"], about: "Copies that a disk should have and has not." },
+  "tritontube.missing.bytes": { labels: ["disk"], about: "Bytes of the copies that a disk lacks." },
+  "tritontube.missing.age.seconds": { labels: ["disk"], about: "How long the oldest of them has been missing." },
+  "tritontube.moves.partitions.left": { labels: [], about: "Partitions that are not where the ring wants them." },
+  "tritontube.moves.bytes.left": { labels: [], about: "Bytes that have to be moved yet." },
+  "tritontube.jobs": { labels: ["kind", "state"], about: "Jobs that are not done." },
+  "tritontube.jobs.age.seconds": { labels: ["kind"], about: "How long the oldest queued job of a kind has waited." },
+} as const satisfies Record<string, Gauge>;
+
+export type Readings = Readonly<
+  Record<keyof typeof gauges, readonly { readonly labels: Readonly<Record<string, string>>; readonly value: number }[]>
+>;
+
+interface Disk {
+  readonly id: string;
+  readonly zone: string;
+  readonly state: string;
+  readonly up: boolean;
+  readonly capacityBytes: number;
+  readonly freeBytes: number;
+  readonly chunks: number;
+  readonly faults: number;
+  readonly readOnly: string | null;
+  readonly verifiedSince: string | null;
+}
+
+interface Progress {
+  readonly total: number;
+  readonly done: number;
+}
+
+interface Told {
+  readonly epoch: number;
+  readonly disks: readonly Disk[];
+  readonly moves: { readonly partitions: Progress; readonly bytes: Progress };
+  readonly backlog: readonly { readonly disk: string; readonly copies: number; readonly bytes: number; readonly oldest: string }[];
+  readonly depth: readonly {
+    readonly kind: string;
+    readonly queued: number;
+    readonly running: number;
+    readonly failed: number;
+    readonly oldestS: number;
+  }[];
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+/** Of a disk that does not answer only its state is told: no figure is better than an old one. */
+export function readingsOf({ epoch, disks, moves, backlog, depth, now }: Told): Readings {
+  const up = disks.filter((disk) => disk.up);
+  const ofDisks = (value: (disk: Disk) => number) => up.map((disk) => ({ labels: { disk: disk.id, zone: disk.zone }, value: value(disk) }));
+  const ofBacklog = (value: (of: Told["backlog"][number]) => number) =>
+    backlog.map((of) => ({ labels: { disk: of.disk }, value: value(of) }));
+  const secondsSince = (iso: string): number => Math.max(0, (now - Date.parse(iso)) / 1000);
+  const left = ({ total, done }: Progress) => single(Math.max(0, total - done));
+  return {
+    "tritontube.ring.epoch": single(epoch),
+    "tritontube.disks": [...Map.groupBy(disks, (disk) => `${disk.state} ${disk.up ? "up" : "down"}`)].map(([key, members]) => {
+      const [state = "", condition = ""] = key.split(" ");
+      return { labels: { state, condition }, value: members.length };
+    }),
+    "tritontube.disk.capacity.bytes": ofDisks((disk) => disk.capacityBytes),
+    "tritontube.disk.free.bytes": ofDisks((disk) => disk.freeBytes),
+    "tritontube.disk.chunks": ofDisks((disk) => disk.chunks),
+    "tritontube.disk.readonly": ofDisks((disk) => (disk.readOnly === null ? 0 : 1)),
+    "tritontube.disk.faults": ofDisks((disk) => disk.faults),
+    "tritontube.disk.scrub.age.seconds": ofDisks((disk) =>
+      disk.verifiedSince === null ? Infinity : secondsSince(disk.verifiedSince),
+    ).filter(({ value }) => value < Infinity),
+    "tritontube.missing.copies": ofBacklog(({ copies }) => copies),
+    "tritontube.missing.bytes": ofBacklog(({ bytes }) => bytes),
+    "tritontube.missing.age.seconds": ofBacklog(({ oldest }) => secondsSince(oldest)),
+    "tritontube.moves.partitions.left": left(moves.partitions),
+    "tritontube.moves.bytes.left": left(moves.bytes),
+    "tritontube.jobs": depth.flatMap(({ kind, queued, running, failed }) =>
+      Object.entries({ queued, running, failed }).map(([state, value]) => ({ labels: { kind, state }, value })),
+    ),
+    "tritontube.jobs.age.seconds": depth.map(({ kind, oldestS }) => ({ labels: { kind }, value: oldestS })),
+  };
+}
+
+function single(value: number): { labels: Record<string, string>; value: number }[] {
+  return [{ labels: {}, value }];
+}

@@ -1,0 +1,116 @@
+/** What happens to a request before and after its handler: who asks, whether too often, and what is kept of it. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Service } from "moleculer";
+import type { Config } from "../../config/index.ts";
+import { ERRORS, errorType, failure, messageOf } from "../kernel/errors.ts";
+import type { Principal } from "../kernel/principal.ts";
+import { call, type Caller } from "../kernel/rpc.ts";
+import { users } from "../users/contract.ts";
+import type { Admitted, Doorkeeper, Request, Route, WebRequest } from "./dispatch.ts";
+import { refuseForeign } from "./domain/origin.ts";
+import { countedAs, type Clients } from "./http/client.ts";
+import { letIn } from "./http/cors.ts";
+import { sendProblem, targetOf } from "./http/reply.ts";
+import type { FinishedRequest } from "./http/server.ts";
+import { challengeOf } from "./identities.ts";
+import type { RateLimits } from "./limits.ts";
+import type { GatewayState } from "./state.ts";
+
+interface DoorOptions {
+  readonly state: GatewayState;
+  readonly limits: RateLimits;
+  readonly clients: Clients;
+  readonly logger: Service["logger"];
+  readonly config: Pick<Config, "HOST" | "AUTH_MODE" | "CORS_ORIGINS">;
+}
+
+export class Door implements Doorkeeper<GatewayState> {
+  readonly state: GatewayState;
+  readonly #options: DoorOptions;
+  readonly #users = new WeakMap<IncomingMessage, string>();
+
+  constructor(options: DoorOptions) {
+    this.state = options.state;
+    this.#options = options;
+  }
+
+  /** What is wrong is counted where it comes from, what is right for the user, wherever that is. */
+  async admit({ req, res, route, params, signature }: Parameters<Doorkeeper<GatewayState>["admit"]>[0]): Promise<Admitted> {
+    const { limits, clients, state } = this.#options;
+    const client = clients.of(req);
+    const address = countedAs(client.address);
+    const { as, identity } = await this.#identify(req, res, address);
+    limits.admit(route.limit, as.id ?? address, res);
+    if (as.id !== null) this.#users.set(req, as.id);
+    const videoId = (params as { id?: unknown }).id;
+    // The route's own schema refuses whatever is not one text.
+    if (route.tag !== "Playback" || typeof signature !== "string" || typeof videoId !== "string") return { as, identity, client };
+    return { as: await state.identities.bearing(req.$ctx, as, { signature, videoId }), identity, client };
+  }
+
+  /**
+   * Who wants a live connection. It is a GET whose answer a page can read on and on, so pages of others are refused as they are where something changes
+   * (RFC 6455, 10.2).
+   */
+  async admitLive(caller: Caller, req: IncomingMessage, path: string): Promise<{ as: Principal; client: string }> {
+    const { HOST, AUTH_MODE, CORS_ORIGINS: origins = [] } = this.#options.config;
+    if (targetOf(req).replace(/\?.*$/s, "") !== path) throw failure("ROUTE_NOT_FOUND", `A live connection is at ${path}.`);
+    refuseForeign({ method: "POST", headers: req.headers }, { listensOn: HOST, origins, signIn: AUTH_MODE !== "none" });
+    const client = this.#options.clients.of(req);
+    const { as } = await this.state.identities.of(caller, req, client);
+    return { as, client: countedAs(client.address) };
+  }
+
+  async audit(route: Route<GatewayState>, request: Request, outcome: string): Promise<void> {
+    const { as, params, client, res, caller } = request;
+    const subject = (params as { id?: string }).id ?? null;
+    const requestId = String(res.getHeader("X-Request-Id"));
+    const entry = { action: route.id, subject, outcome, address: client.address, requestId, details: { ...route.audit?.(request) } };
+    const { watches: _watches, ...who } = as;
+    try {
+      await call(caller, users.record, { as: who, ...entry });
+    } catch (error) {
+      // The deed is done: whoever did it is not told that it failed, and the log has what the table lacks.
+      this.#options.logger.error({ ...entry, user: as.id, role: as.role, reason: messageOf(error) }, "the audit could not be written");
+    }
+  }
+
+  /** Whether a request goes on to its route: pages of others are answered here. */
+  open(req: IncomingMessage, res: ServerResponse): boolean {
+    const { HOST, AUTH_MODE, CORS_ORIGINS: origins = [] } = this.#options.config;
+    try {
+      letIn(req, res, origins);
+      refuseForeign(req, { listensOn: HOST, origins, signIn: AUTH_MODE !== "none" });
+      return true;
+    } catch (error) {
+      this.refuse(req, res, error);
+      return false;
+    }
+  }
+
+  refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void {
+    const { config, logger } = this.#options;
+    if (errorType(error) === "UNAUTHENTICATED" && !res.headersSent) res.setHeader("WWW-Authenticate", challengeOf(config.AUTH_MODE, req));
+    const { code, status, requestId } = sendProblem(req, res, error);
+    // A player that is ahead of the conversion is nothing to look at.
+    if (status >= 500 && code !== "VIDEO_SEGMENT_PENDING")
+      logger[ERRORS[code].retryable ? "warn" : "error"]({ requestId, code, err: error }, "request failed");
+  }
+
+  /** The one line that the log has of each request. Queries stay out of it: they may hold signatures. */
+  tell(req: IncomingMessage & { $alias?: { fullPath: string } }, { dependencies, ...request }: FinishedRequest): void {
+    const { clients, logger } = this.#options;
+    const who = { user: this.#users.get(req) ?? null, client: clients.of(req).address };
+    logger.info({ ...request, route: req.$alias?.fullPath ?? "none", ...who, dependencies }, "request");
+  }
+
+  async #identify(req: WebRequest, res: ServerResponse, address: string): ReturnType<GatewayState["identities"]["of"]> {
+    const { limits, clients, state } = this.#options;
+    try {
+      return await state.identities.of(req.$ctx, req, clients.of(req));
+    } catch (error) {
+      limits.admit("credentials", address, res);
+      throw error;
+    }
+  }
+}

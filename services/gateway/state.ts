@@ -1,0 +1,22 @@
+/** What the gateway remembers between requests. None of it is a truth. */
+import { routesOf } from "./dispatch.ts";
+import type { Health } from "./health.ts";
+import type { Identities } from "./identities.ts";
+import type { Content } from "./http/reply.ts";
+import type { PlaybackDirectory } from "./playback.ts";
+import type { ResumableUploads } from "./resumable.ts";
+import type { Uploads } from "./uploads.ts";
+
+export interface GatewayState {
+  readonly playback: PlaybackDirectory;
+  readonly uploads: Uploads;
+  readonly resumable: ResumableUploads;
+  readonly health: Health;
+  readonly identities: Identities;
+  /** What the API says of itself. */
+  readonly description: Content;
+  /** The page's files by address. */
+  readonly page: ReadonlyMap<string, Content>;
+}
+
+export const route = routesOf<GatewayState>();

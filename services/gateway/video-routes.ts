@@ -1,0 +1,159 @@
+/** Videos: list, search, take in, look at. */
+import { z } from "zod";
+import { call } from "../kernel/rpc.ts";
+import { CURSOR_LENGTH_MAX, videos, type Video } from "../videos/contract.ts";
+import type { Request, Route } from "./dispatch.ts";
+import { listOf, one, processingSchema, recommendationSchema, uploadResultSchema, videoSchema } from "./domain/documents.ts";
+import { videoTag } from "./domain/edition.ts";
+import { API, PAGE_MAX, pageLinks } from "./domain/links.ts";
+import { byId, nothing, seconds, whole, yesOrNo } from "./domain/parameters.ts";
+import { videoDocument } from "./domain/video.ts";
+import { JSON_TYPE, ok, type Content, type Reply } from "./http/reply.ts";
+import { route, type GatewayState } from "./state.ts";
+import { uploadFields, uploadQuery } from "./uploads.ts";
+
+const tag = "Videos";
+const video = `${API}/videos/:id`;
+
+const { shape: listed } = videos.list.params;
+const listQuery = z
+  .strictObject({
+    page: whole(1, PAGE_MAX).optional().describe("by number; beyond the last, go on with the cursor"),
+    limit: whole(1, 100).default(20).describe("videos on a page"),
+    cursor: z.string().min(1).max(CURSOR_LENGTH_MAX).optional().describe("the nextCursor of an earlier page; not beside page"),
+    q: listed.q.describe(
+      "words that a video has in its title, its tags or its description; also their beginnings, without accents, and mistyped",
+    ),
+    sort: listed.sort.describe("what the list is ordered by, - for descending; default -createdAt, and relevance for a search"),
+    status: listed.status.describe("only videos in this state"),
+    tag: listed.tag.describe("only videos with this tag"),
+    createdAfter: listed.createdAfter.describe("only videos made at this time or later"),
+    createdBefore: listed.createdBefore.describe("only videos made before this time"),
+    minDuration: seconds.optional().describe("only videos of so many seconds or more"),
+    maxDuration: seconds.optional().describe("only videos of so many seconds or fewer"),
+    visibility: listed.visibility.describe("only videos that are seen by these; unlisted and private ones are shown to their owner"),
+    owner: listed.owner.describe("only videos of this user"),
+    trash: yesOrNo.optional().describe("true shows what its owner has deleted and can restore"),
+  })
+  .refine(({ page, cursor }) => page === undefined || cursor === undefined, { path: ["cursor"], message: "cannot stand beside page" });
+
+export const videoRoutes: readonly Route<GatewayState>[] = [
+  route({
+    id: "listVideos",
+    method: "GET",
+    path: `${API}/videos`,
+    summary: "Lists videos, and searches them.",
+    tag,
+    needs: "anonymous",
+    limit: "read",
+    params: nothing,
+    query: listQuery,
+    answers: {
+      200: { description: "A page of videos.", json: listOf(videoSchema), headers: { Link: "Where to go from here (RFC 8288)." } },
+    },
+    errors: [],
+    handler: listVideos,
+  }),
+  route({
+    id: "uploadVideos",
+    method: "POST",
+    path: `${API}/videos/upload`,
+    summary: "Takes in a video as the body, or several as a form.",
+    tag,
+    needs: "uploader",
+    limit: "upload",
+    params: nothing,
+    query: uploadQuery,
+    headers: {
+      "X-Filename": "The file's name, in UTF-8 or percent-encoded, when the body is the file.",
+      "Idempotency-Key": "A name for this request: the same again within 24 hours makes no other video.",
+    },
+    body: { streams: ["video/*", "application/octet-stream", "multipart/form-data"], form: uploadFields },
+    answers: {
+      202: {
+        description: "The bytes are safe, and the conversion is on its way. Several files are answered with one result each.",
+        json: z.union([one(videoSchema), z.strictObject({ data: z.array(uploadResultSchema).readonly() })]),
+        headers: { Location: "The video, when it is one." },
+      },
+    },
+    errors: [
+      "UPLOAD_EMPTY",
+      "UPLOAD_ABORTED",
+      "UPLOAD_STALLED",
+      "UPLOAD_TOO_LARGE",
+      "LENGTH_MISMATCH",
+      "UNSUPPORTED_MEDIA_TYPE",
+      "NOT_ENOUGH_DISKS",
+      "IDEMPOTENCY_KEY_REUSED",
+      "REQUEST_IN_PROGRESS",
+    ],
+    handler: async ({ uploads }, request) => await uploads.receive(request),
+  }),
+  route({
+    id: "getVideo",
+    method: "GET",
+    path: video,
+    summary: "Everything that is known of a video.",
+    tag,
+    needs: "anonymous",
+    limit: "read",
+    params: byId,
+    query: nothing,
+    answers: {
+      200: { description: "The video.", json: one(videoSchema), headers: { ETag: "Names this state of it." } },
+      304: { description: "The client has it already (`If-None-Match`)." },
+    },
+    errors: ["VIDEO_NOT_FOUND"],
+    handler: async (_, { caller, as, params }) => videoReply(await call(caller, videos.get, { ...params, as })),
+  }),
+  route({
+    id: "getProcessing",
+    method: "GET",
+    path: `${video}/status`,
+    summary: "How far the processing of a video is.",
+    tag,
+    needs: "anonymous",
+    limit: "read",
+    params: byId,
+    query: nothing,
+    answers: { 200: { description: "Stages, renditions, and an estimate of what is left.", json: one(processingSchema) } },
+    errors: ["VIDEO_NOT_FOUND"],
+    handler: async (_, { caller, as, params }) => ok(await call(caller, videos.status, { ...params, as })),
+  }),
+  route({
+    id: "recommendVideos",
+    method: "GET",
+    path: `${video}/recommendations`,
+    summary: "Videos for whoever watches this one, each with the reason why.",
+    tag,
+    needs: "anonymous",
+    limit: "read",
+    params: byId,
+    query: z.strictObject({ limit: whole(1, 50).default(10).describe("how many") }),
+    answers: {
+      200: { description: "The best first.", json: z.strictObject({ data: z.array(recommendationSchema).readonly() }) },
+    },
+    errors: ["VIDEO_NOT_FOUND"],
+    handler: async (_, { caller, as, params: { id }, query: { limit } }) => {
+      const found = await call(caller, videos.recommendations, { id, as, limit });
+      return ok(found.map((each) => ({ video: videoDocument(each.video), reason: each.reason })));
+    },
+  }),
+];
+
+async function listVideos(_: GatewayState, { caller, as, query }: Request<unknown, z.output<typeof listQuery>>): Promise<Reply> {
+  const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as typeof query;
+  const { items, total, totalEstimated, hasMore, nextCursor, corrected } = await call(caller, videos.list, { ...given, as });
+  const { page, limit, cursor, ...filters } = given;
+  const position = { page: cursor === undefined ? (page ?? 1) : null, limit, total, hasMore, nextCursor };
+  const texts = Object.entries(filters).map(([name, value]) => [name, String(value)]);
+  const link = pageLinks({ path: `${API}/videos`, filters: Object.fromEntries(texts) as Record<string, string>, ...position });
+  const meta = { ...position, totalEstimated, corrected };
+  return { status: 200, json: { data: items.map(videoDocument), meta }, headers: link === "" ? {} : { Link: link } };
+}
+
+/** A video with its name: who edits it shows that name, and who asks for it again may have it already. */
+export function videoReply(of: Video): Content {
+  const bytes = Buffer.from(JSON.stringify({ data: videoDocument(of) }));
+  return { type: JSON_TYPE, size: bytes.length, etag: videoTag(of.edition, bytes), caching: "private, no-cache", bytes: () => bytes };
+}

@@ -1,0 +1,41 @@
+/** Brings a copy of a chunk to a disk. */
+import { errorType, failure } from "../../kernel/errors.ts";
+import type { Placement, StorageDisk } from "../domain/ring.ts";
+import type { ChunkReader } from "./chunk-read.ts";
+import type { DiskPool } from "./pool.ts";
+
+interface Ports {
+  readonly pool: DiskPool;
+  readonly rings: { current(): Promise<Placement> };
+  readonly chunks: ChunkReader;
+}
+
+interface Wanted {
+  readonly chunk: string;
+  /** Bytes of the chunk. */
+  readonly size: number;
+  readonly disk: StorageDisk;
+  /** Of the ring by which other copies are deleted afterwards. */
+  readonly epoch?: number | undefined;
+}
+
+/**
+ * Answers whether a copy was made: not when the disk has the chunk. What it writes is verified twice, by the reader and by the disk.
+ * NOT_ENOUGH_DISKS when no disk of the ring has a good copy; else as the reader, or the disk, fails.
+ */
+export async function copyChunk(
+  { pool, rings, chunks }: Ports,
+  { chunk, size, disk, epoch: seen }: Wanted,
+  signal: AbortSignal,
+): Promise<boolean> {
+  // The disk first: while it is down, nobody needs to read for it, and thousands of copies need not wait for its silence one after the other.
+  if (pool.isSuspect(disk)) throw failure("DISK_UNAVAILABLE", `Disk ${disk.id} does not answer.`);
+  if ((await pool.stat(disk, { hash: chunk, epoch: seen }))?.size === size) return false;
+  const { epoch } = await rings.current();
+  const bytes = await chunks.read({ hash: chunk, size, from: 0, to: size }, signal).catch((error: unknown) => {
+    if (errorType(error) !== "CHUNK_NOT_FOUND") throw error;
+    throw failure("NOT_ENOUGH_DISKS", `No disk of the ring has a good copy of chunk ${chunk}.`, { cause: error });
+  });
+  await pool.put(disk, { hash: chunk, bytes, epoch }, signal);
+  return true;
+}

@@ -1,0 +1,48 @@
+/** From the parts of an upload to the source of its video. */
+import { Readable } from "node:stream";
+import { blobs } from "../blobs/contract.ts";
+import { call, type Caller } from "../kernel/rpc.ts";
+import { storage, type StoredBlob } from "../storage/contract.ts";
+import { joinPlan, type Piece, type Run } from "./domain/upload.ts";
+
+/**
+ * The blob of all pieces. What begins and ends with a chunk is taken as it is; only what does not is read and written again. Repeated, it is the same blob.
+ * Whoever calls keeps the pieces until something refers to the blob.
+ */
+export async function joinPieces(caller: Caller, pieces: readonly Piece[], signal: AbortSignal): Promise<StoredBlob> {
+  const names: string[] = [];
+  for (const run of joinPlan(pieces)) {
+    if (run.copied) names.push((await copy(caller, run, signal)).blob);
+    else names.push(...run.pieces.map(({ blob }) => blob));
+  }
+  return await concat(caller, names);
+}
+
+/** What one call may join; a whole upload has up to 6,400 pieces, and pieces of pieces are whole chunks too. */
+const JOINED_AT_ONCE = 1000;
+
+async function concat(caller: Caller, parts: readonly string[]): Promise<StoredBlob> {
+  if (parts.length <= JOINED_AT_ONCE) return await call(caller, blobs.concat, { parts: [...parts] });
+  const whole: string[] = [];
+  for (let at = 0; at < parts.length; at += JOINED_AT_ONCE) {
+    whole.push((await concat(caller, parts.slice(at, at + JOINED_AT_ONCE))).blob);
+  }
+  return await concat(caller, whole);
+}
+
+async function copy(caller: Caller, { pieces }: Run<Piece>, signal: AbortSignal): Promise<StoredBlob> {
+  const maxBytes = pieces.reduce((sum, { size }) => sum + size, 0);
+  const stream = Readable.from(bytesOf(caller, pieces), { objectMode: false });
+  const end = (): void => void stream.destroy(signal.reason as Error);
+  signal.addEventListener("abort", end);
+  try {
+    signal.throwIfAborted();
+    return await call(caller, storage.write, { maxBytes }, { stream });
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
+}
+
+async function* bytesOf(caller: Caller, pieces: readonly Piece[]): AsyncGenerator<Uint8Array> {
+  for (const { blob } of pieces) yield* (await call(caller, storage.read, { blob })) as AsyncIterable<Uint8Array>;
+}

@@ -1,0 +1,119 @@
+/** What people do to a video that is there: change what is said of it, bring it back, try it again, make an end of it. */
+import { enqueue, type JobKind } from "../../../mixins/database/enqueue.ts";
+import { cancelJobs, reviveJobs } from "../../../mixins/database/jobs.ts";
+import { execute, one, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
+import { failure } from "../../kernel/errors.ts";
+import type { Principal } from "../../kernel/principal.ts";
+import { transition } from "../domain/lifecycle.ts";
+import { after, lockOwn, notFound, type Change, type LockedVideo } from "./catalogue.ts";
+
+/** What a person may say of a video. What is left out stays as it is. */
+export interface Said {
+  readonly title?: string | undefined;
+  readonly description?: string | undefined;
+  readonly tags?: readonly string[] | undefined;
+  readonly visibility?: string | undefined;
+}
+
+interface Asked {
+  readonly id: string;
+  readonly as: Principal;
+}
+
+/** VIDEO_CHANGED when `editions` are given and the present one is not among them. */
+export async function edit(
+  db: Database,
+  { id, as, set, editions }: Asked & { set: Said; editions?: readonly number[] | undefined },
+): Promise<Change> {
+  return await transaction(db, async (tx) => {
+    const video = await lockPresent(tx, id, as);
+    if (editions !== undefined && !editions.includes(video.edition)) {
+      throw failure("VIDEO_CHANGED", "Somebody has edited the video since: read it again, and decide anew.");
+    }
+    await execute(
+      tx,
+      `update videos set title = coalesce($2, title), description = coalesce($3, description), tags = coalesce($4::text[], tags),
+         visibility = coalesce($5, visibility), edition = edition + 1, updated_at = now() where id = $1`,
+      [id, set.title ?? null, set.description ?? null, set.tags ?? null, set.visibility ?? null],
+    );
+    return { id, status: video.status };
+  });
+}
+
+/** A video that `as` may change and that is not in the trash. */
+export async function lockPresent(tx: Tx, id: string, as: Principal): Promise<LockedVideo> {
+  const video = await lockOwn(tx, id, as);
+  if (video.status === "deleted") throw notFound(id);
+  return video;
+}
+
+/** Out of the trash, as it was; work that was cut off goes on. One that is not in the trash stays as it is. */
+export async function restore(db: Database, { id, as }: Asked): Promise<Change> {
+  return await transaction(db, async (tx) => {
+    const video = await lockOwn(tx, id, as);
+    if (video.status !== "deleted") return { id };
+    await execute(tx, "update videos set deleted_at = null, updated_at = now() where id = $1", [id]);
+    const isUnfinished = video.stored === "queued" || video.stored === "processing";
+    return { id, status: video.stored, enqueued: isUnfinished ? await resume(tx, video) : [] };
+  });
+}
+
+/** From where it failed: what is stored stays, and the rest is tried again. VIDEO_NOT_FAILED. */
+export async function retry(db: Database, { id, as }: Asked): Promise<Change> {
+  return await transaction(db, async (tx) => {
+    const video = await lockPresent(tx, id, as);
+    if (transition(video.status, "retried") === undefined) {
+      throw failure("VIDEO_NOT_FAILED", `The video ${id} is ${video.status}: only one that has failed can be tried again.`);
+    }
+    const queued = { ...video, status: after(video, "retried") };
+    const enqueued = await resume(tx, video);
+    // Only an inspection begins a video that is queued; where its plan is known, other work goes on.
+    const status = enqueued.includes("video.inspect") ? queued.status : after(queued, "begun");
+    await execute(tx, "update videos set status = $2, error_type = null, error_message = null, updated_at = now() where id = $1", [
+      id,
+      status,
+    ]);
+    return { id, status, enqueued };
+  });
+}
+
+/** Work that was left. When nothing of it is, the video is made anew from its source, under addresses of its own. */
+async function resume(tx: Tx, { id }: LockedVideo): Promise<readonly JobKind[]> {
+  const revived = await reviveJobs(tx, id);
+  if (revived.length > 0) return revived;
+  const source = await one<{ blob: string; size: number; filename: string }>(
+    tx,
+    `update videos set revision = revision + (exists (select 1 from renditions where video_id = $1))::integer where id = $1
+     returning encode(source_blob, 'hex') as blob, source_size::float8 as size, filename`,
+    [id],
+  );
+  return source ? await enqueue(tx, [{ kind: "video.inspect", videoId: id, payload: { ...source } }]) : [];
+}
+
+/** For ever: its row, and with it every row that names its blobs. Their space is reclaimed when no other video needs them. */
+export async function purge(db: Database, { id, as }: Asked): Promise<Change> {
+  return await transaction(db, async (tx) => {
+    await lockOwn(tx, id, as);
+    await cancelJobs(tx, id);
+    await execute(tx, "delete from videos where id = $1", [id]);
+    return { id, status: "deleted", cancelled: true };
+  });
+}
+
+/** The segments of so many videos go within the time that a statement has. */
+const PURGED_AT_ONCE = 5;
+
+/** Purges what has lain in the trash for longer than `days`. Answers how many that were. */
+export async function emptyTrash(db: Database, days: number): Promise<number> {
+  let purged = 0;
+  for (;;) {
+    const gone = await rows(
+      db,
+      `delete from videos where id in (select id from videos where deleted_at < now() - $1::integer * interval '1 day'
+         order by deleted_at limit ${PURGED_AT_ONCE} for update skip locked) returning id`,
+      [days],
+    );
+    purged += gone.length;
+    if (gone.length < PURGED_AT_ONCE) return purged;
+  }
+}

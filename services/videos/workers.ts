@@ -1,0 +1,34 @@
+/** What workers tell of the videos that they work on. */
+import { broadcast, type Handlers } from "../kernel/rpc.ts";
+import { segmentsStored, type videos } from "./contract.ts";
+import type { VideosService } from "./self.ts";
+import { publishStoryboard } from "./store/storyboard.ts";
+import { applyPlan, begin, fail, finish, publish, publishThumbnail } from "./store/work.ts";
+
+type Told = "begin" | "applyPlan" | "publish" | "publishThumbnail" | "publishStoryboard" | "finish" | "fail";
+
+export const workers: Pick<Handlers<typeof videos, VideosService>, Told> = {
+  async begin({ job }) {
+    return await this.announce(await begin(this.db, job));
+  },
+  async applyPlan({ job, ...plan }) {
+    return await this.announce(await applyPlan(this.db, job, plan));
+  },
+  async publish({ job, ...publication }) {
+    await broadcast(this.broker, segmentsStored, { id: await publish(this.db, job, publication) });
+    return null;
+  },
+  async publishThumbnail({ job, ...picture }) {
+    await publishThumbnail(this.db, job, picture);
+    return null;
+  },
+  async publishStoryboard({ job, ...storyboard }) {
+    return await this.announce(await publishStoryboard(this.db, job, storyboard));
+  },
+  async finish({ job }) {
+    return await this.announce(await finish(this.db, job));
+  },
+  async fail({ job, ...report }) {
+    return await this.announce(await fail(this.db, job, report));
+  },
+};

@@ -1,0 +1,318 @@
+/** The server itself: TLS, HTTP/2, other origins, proxies, limits, compression. */
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
+import { request } from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
+import limitsService from "../../services/limits/limits.service.ts";
+import { keepPlayable, startGateway, videoOf, type RunningGateway } from "../support/catalogue.ts";
+import { eventually } from "../support/eventually.ts";
+import { ask, type HttpAnswer } from "../support/http.ts";
+import { describeWith, needs } from "../support/neighbours.ts";
+import { startWithPeople, type GatewayWithPeople } from "../support/people.ts";
+import { testDatabase } from "../support/postgres.ts";
+
+const id = "0189abcd-0000-7000-8000-0000000000b1";
+const API = "/api/v1";
+
+describe("pages of other origins", () => {
+  const origin = "https://app.example";
+  let gateway: RunningGateway;
+  beforeAll(async () => {
+    gateway = await startGateway({ env: { AUTH_MODE: "none", CORS_ORIGINS: `${origin},https://two.example:8443` } });
+    keepPlayable(gateway.catalogue, id);
+  });
+  afterAll(() => gateway.stop());
+
+  const from = (Origin: string, method = "GET", headers = {}): Promise<HttpAnswer> =>
+    ask(gateway.url, `${API}/videos/${id}`, { method, headers: { Origin, ...headers } });
+
+  it.each([origin, "https://two.example:8443"])("that are let in by name may read the answer: %s", async (name) => {
+    const { status, headers } = await from(name);
+    expect([status, headers["access-control-allow-origin"], headers["vary"]]).toEqual([200, name, expect.stringContaining("Origin")]);
+    expect(headers["access-control-expose-headers"]).toContain("RateLimit");
+    expect(headers["access-control-allow-credentials"]).toBeUndefined();
+  });
+
+  it("are asked for their name exactly: no part, no other port, no scheme alike, no star", async () => {
+    const names = [
+      "https://app.exampl",
+      "https://app.example.evil",
+      "http://app.example",
+      "https://app.example:444",
+      "h",
+      "null",
+      "*",
+      "https://two.example",
+    ];
+    for (const name of names) expect((await from(name)).headers["access-control-allow-origin"]).toBeUndefined();
+  });
+
+  it("learn by a preflight what they may send, and others nothing", async () => {
+    const asks = { "Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "authorization" };
+    const let_in = await from(origin, "OPTIONS", asks);
+    expect([let_in.status, let_in.headers["access-control-allow-methods"]]).toEqual([204, expect.stringContaining("DELETE")]);
+    expect(let_in.headers["access-control-allow-headers"]).toContain("Authorization");
+    expect(let_in.headers["access-control-max-age"]).toBe("600");
+    const shut_out = await from("https://evil.example", "OPTIONS", asks);
+    expect(Object.keys(shut_out.headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
+  });
+
+  it("may change something when they are let in, and not else", async () => {
+    expect((await from("https://evil.example", "DELETE")).json().code).toBe("FORBIDDEN_ORIGIN");
+    expect((await from(origin, "DELETE", { "Sec-Fetch-Site": "cross-site" })).status).toBe(204);
+  });
+});
+
+describe("limits", () => {
+  let gateway: GatewayWithPeople;
+  beforeAll(async () => {
+    gateway = await startWithPeople({ RATE_LIMITS: "true", TRUSTED_PROXIES: "127.0.0.1", CORS_ORIGINS: "" });
+  });
+  afterAll(() => gateway.stop());
+  const get = (address: string, headers = {}): Promise<HttpAnswer> =>
+    ask(gateway.url, `${API}/tokens`, { headers: { "X-Forwarded-For": address, ...headers } });
+
+  it("count by user wherever they are, and say in each answer what is left", async () => {
+    const ann = await gateway.person("uploader");
+    const answers: HttpAnswer[] = [];
+    for (let index = 0; index < 125; index++) answers.push(await get(`192.0.2.${index}`, ann.headers));
+    expect(answers[0]?.headers["ratelimit-policy"]).toBe('"write";q=120;w=60');
+    expect(answers[0]?.headers["ratelimit"]).toMatch(/^"write";r=119;t=\d+$/);
+    const refused = answers.filter(({ status }) => status === 429);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(refused[0]?.json().code).toBe("RATE_LIMITED");
+    expect(Number(refused[0]?.headers["retry-after"])).toBeGreaterThan(0);
+    expect((await get("192.0.2.1", (await gateway.person("uploader")).headers)).status).toBe(200);
+  });
+
+  it("count by address who shows nothing, and a /64 of IPv6 as one", async () => {
+    const statuses = new Set<number>();
+    for (let index = 0; index < 125; index++) statuses.add((await get(`2001:db8:1:2:${index.toString(16)}::1`)).status);
+    expect(statuses).toEqual(new Set([401, 429]));
+    expect((await get("2001:db8:1:3::1")).status).toBe(401);
+  });
+
+  it("are not evaded by an address that the client makes up in front of the proxy's own word", async () => {
+    const statuses = new Set<number>();
+    for (let index = 0; index < 125; index++) statuses.add((await get(`10.9.8.${index}, 198.51.100.7`)).status);
+    expect(statuses).toEqual(new Set([401, 429]));
+  });
+
+  it("end the guessing of tokens sooner than reading", async () => {
+    const statuses: number[] = [];
+    for (let index = 0; index < 65; index++) statuses.push((await get("198.51.100.9", { Authorization: `Bearer guess${index}` })).status);
+    expect(statuses.filter((status) => status === 401)).toHaveLength(60);
+    expect(statuses.at(-1)).toBe(429);
+  });
+});
+
+it("is not told who asks by a peer that is no proxy of ours", async () => {
+  const gateway = await startWithPeople({ RATE_LIMITS: "true", TRUSTED_PROXIES: "10.0.0.0/8", CORS_ORIGINS: "" });
+  try {
+    const statuses = new Set<number>();
+    for (let index = 0; index < 125; index++) {
+      statuses.add((await ask(gateway.url, `${API}/tokens`, { headers: { "X-Forwarded-For": `192.0.2.${index}` } })).status);
+    }
+    expect(statuses).toEqual(new Set([401, 429]));
+  } finally {
+    await gateway.stop();
+  }
+});
+
+it("counts together what two gateways see", async () => {
+  const database = await testDatabase();
+  const env = { AUTH_MODE: "none", RATE_LIMITS: "true", TRUSTED_PROXIES: "127.0.0.1", CORS_ORIGINS: "", DATABASE_URL: database.url };
+  const gateways = [await startGateway({ env, services: [limitsService] }), await startGateway({ env, services: [limitsService] })];
+  try {
+    const left = async (gateway: RunningGateway | undefined): Promise<number> => {
+      const { headers } = await ask(gateway?.url ?? "", `${API}/session`, { headers: { "X-Forwarded-For": "203.0.113.5" } });
+      return Number(/r=(\d+)/.exec(String(headers["ratelimit"]))?.[1]);
+    };
+    for (let index = 0; index < 200; index++) await left(gateways[0]);
+    // The second learns of it with what it tells itself; meanwhile the bucket leaks ten a second.
+    expect(await eventually(async () => (await left(gateways[1])) < 450)).toBe(true);
+  } finally {
+    await Promise.all(gateways.map((gateway) => gateway.stop()));
+    await database.drop();
+  }
+});
+
+describe("compression", () => {
+  let gateway: RunningGateway;
+  beforeAll(async () => {
+    gateway = await startGateway({ env: { AUTH_MODE: "none", RATE_LIMITS: "false", TRUSTED_PROXIES: "", CORS_ORIGINS: "" } });
+    keepPlayable(gateway.catalogue, id, 200);
+    for (let index = 0; index < 20; index++) {
+      const each = `0189abcd-0000-7000-8000-00000000c0${index.toString(16).padStart(2, "0")}`;
+      gateway.catalogue.videos.set(each, videoOf({ id: each }));
+    }
+  });
+  afterAll(() => gateway.stop());
+  const get = (path: string, headers = {}): Promise<HttpAnswer> => ask(gateway.url, `${API}${path}`, { headers });
+
+  it.each([
+    ["br", brotliDecompressSync],
+    ["gzip", gunzipSync],
+  ] as const)("shortens lists and manifests by %s for who takes it, and says that it did", async (encoding, open) => {
+    for (const path of ["/videos", `/videos/${id}/streams/1/720p/playlist.m3u8`]) {
+      const [whole, short] = [await get(path), await get(path, { "Accept-Encoding": encoding })];
+      expect([whole.headers["content-encoding"], short.headers["content-encoding"]]).toEqual([undefined, encoding]);
+      for (const { headers } of [whole, short]) expect(headers["vary"]).toContain("Accept-Encoding");
+      expect(short.body.length).toBeLessThan(whole.body.length / 2);
+      expect(Number(short.headers["content-length"])).toBe(short.body.length);
+      expect(open(short.body).equals(whole.body)).toBe(true);
+    }
+  });
+
+  it("names other bytes otherwise, and knows each by its own name", async () => {
+    const path = `/videos/${id}/streams/1/720p/playlist.m3u8`;
+    const tags = [(await get(path)).headers.etag, (await get(path, { "Accept-Encoding": "br" })).headers.etag];
+    expect(new Set(tags).size).toBe(2);
+    expect((await get(path, { "Accept-Encoding": "br", "If-None-Match": tags[1] })).status).toBe(304);
+    expect((await get(path, { "If-None-Match": tags[0] })).status).toBe(304);
+    expect((await get(path, { "If-None-Match": tags[1] })).status).toBe(200);
+  });
+
+  it("leaves media, ranges, small answers and refusals of it as they are", async () => {
+    const media = `/videos/${id}/streams/1/720p/1.m4s`;
+    const playlist = `/videos/${id}/streams/1/720p/playlist.m3u8`;
+    const answers = [
+      await get(media, { "Accept-Encoding": "br" }),
+      await get(playlist, { "Accept-Encoding": "br", Range: "bytes=0-9" }),
+      await get("/session", { "Accept-Encoding": "br" }),
+      await get("/videos", { "Accept-Encoding": "br;q=0, gzip;q=0" }),
+      await get("/videos", { "Accept-Encoding": "identity" }),
+    ];
+    expect(answers.map(({ headers }) => headers["content-encoding"])).toEqual(Array.from({ length: 5 }, () => undefined));
+  });
+});
+
+it.each([
+  ["application/xml", 406],
+  ["text/html;q=0.9, image/*", 406],
+  ["application/json;q=0", 406],
+  ["*/*", 200],
+  ["application/*", 200],
+  ["text/html, application/json;q=0.1", 200],
+])("answers JSON to who takes it: %s → %i", async (Accept, status) => {
+  const gateway = await startGateway({ env: { AUTH_MODE: "none", RATE_LIMITS: "false", TRUSTED_PROXIES: "", CORS_ORIGINS: "" } });
+  const answer = await ask(gateway.url, `${API}/videos`, { headers: { Accept } });
+  await gateway.stop();
+  expect(answer.status).toBe(status);
+});
+
+interface Http2Answer {
+  readonly headers: Record<string, unknown>;
+  readonly body: string;
+}
+async function overHttp2(session: ClientHttp2Session, headers: Record<string, string>, body?: string): Promise<Http2Answer> {
+  const stream = session.request({ ":path": "/", ...headers });
+  let answered: Record<string, unknown> = {};
+  stream.on("response", (received) => (answered = received));
+  stream.end(body);
+  const parts: Buffer[] = [];
+  for await (const part of stream as AsyncIterable<Buffer>) parts.push(part);
+  return { headers: answered, body: Buffer.concat(parts).toString() };
+}
+
+describeWith("openssl", "with a certificate", () => {
+  const folder = mkdtempSync(join(tmpdir(), "tritontube-tls-"));
+  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
+  let gateway: GatewayWithPeople;
+  beforeAll(async () => {
+    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
+    execFileSync(
+      needs("openssl"),
+      [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+        "-keyout",
+        key,
+        "-out",
+        cert,
+        ...subject,
+      ],
+      { stdio: "ignore" },
+    );
+    gateway = await startWithPeople({
+      TLS_CERT_FILE: cert,
+      TLS_KEY_FILE: key,
+      RATE_LIMITS: "false",
+      TRUSTED_PROXIES: "",
+      CORS_ORIGINS: "",
+    });
+    keepPlayable(gateway.catalogue, id);
+  });
+  afterAll(async () => {
+    await gateway.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  it("speaks HTTP/2: reading, ranges, uploads, refusals, several at once", async () => {
+    const ann = await gateway.person("uploader");
+    const session = connectHttp2(gateway.url, { ca: readFileSync(cert) });
+    const segment = { ":path": `${API}/videos/${id}/streams/1/720p/1.m4s` };
+    const [list, part, head, refusal, upload] = await Promise.all([
+      overHttp2(session, { ":path": `${API}/videos` }),
+      overHttp2(session, { ...segment, range: "bytes=0-9" }),
+      overHttp2(session, { ...segment, ":method": "HEAD" }),
+      overHttp2(session, { ":path": `${API}/nothing` }),
+      overHttp2(
+        session,
+        {
+          ":path": `${API}/videos/upload`,
+          ":method": "POST",
+          "content-type": "video/mp4",
+          authorization: ann.headers["Authorization"] ?? "",
+        },
+        "video",
+      ),
+    ]);
+    expect([list, part, head, refusal, upload].map(({ headers }) => headers[":status"])).toEqual([200, 206, 200, 404, 202]);
+    expect(part.body).toHaveLength(10);
+    expect(head.headers["content-length"]).toBe("1000");
+    const lines = await eventually(() => {
+      const found = gateway.log.filter(({ fields }) => fields["route"] === `${API}/videos/upload`);
+      return found.length > 0 ? found : undefined;
+    });
+    expect(lines[0]?.fields).toMatchObject({ status: 202, user: ann.user.id, aborted: false });
+    session.close();
+  });
+
+  it("speaks HTTP/1.1 to others, and gives a cookie that never leaves TLS", async () => {
+    const root = await gateway.person("admin", "root");
+    const answer = await new Promise<{ status: number; cookie: string }>((resolve, reject) => {
+      const body = JSON.stringify({ name: root.user.name, password: "correct horse battery" });
+      const sent = request(
+        `${gateway.url}${API}/session`,
+        { method: "POST", ca: readFileSync(cert), headers: { "Content-Type": "application/json" }, agent: false },
+        (response) => {
+          response.resume();
+          resolve({ status: response.statusCode ?? 0, cookie: response.headers["set-cookie"]?.[0] ?? "" });
+        },
+      );
+      sent.on("error", reject);
+      sent.end(body);
+    });
+    expect(answer.status).toBe(201);
+    expect(answer.cookie).toMatch(/^__Host-tritontube=session_.*; Secure$/);
+  });
+
+  it("stops although a connection of HTTP/2 is open", async () => {
+    const session = connectHttp2(gateway.url, { ca: readFileSync(cert) });
+    session.on("error", () => {});
+    await overHttp2(session, { ":path": "/health/live" });
+    await gateway.broker.stop();
+    expect(await eventually(() => session.destroyed || session.closed)).toBe(true);
+  });
+});

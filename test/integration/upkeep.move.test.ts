@@ -1,0 +1,103 @@
+import { execute } from "../../mixins/database/sql.ts";
+import { call } from "../../services/kernel/rpc.ts";
+import { ring } from "../../services/ring/contract.ts";
+import { Pace } from "../../services/upkeep/domain/pace.ts";
+import { move } from "../../services/upkeep/work/move.ts";
+import type { Ports } from "../../services/upkeep/work/ports.ts";
+import { bytesOf, chunksOn } from "../support/cluster.ts";
+import { eventually } from "../support/eventually.ts";
+import { dying, NEVER, startQuietCluster, type QuietCluster } from "../support/upkeep.ts";
+
+let cluster: QuietCluster;
+
+const change = async (disk: string, what: "add" | "drain"): Promise<void> => {
+  await call(cluster.broker, ring.stage, { disk, change: what });
+  const { epoch } = await call(cluster.broker, ring.get, {});
+  await call(cluster.broker, ring.apply, { epoch });
+  await eventually(async () => (await call(cluster.broker, ring.get, {})).epoch === epoch + 1);
+};
+const range = (first: number, last: number) => ({ first, last, pace: new Pace(2 ** 40), graceSeconds: 0, progress: () => {} });
+
+describe("moving partitions", () => {
+  beforeAll(async () => {
+    // The fourth disk comes later.
+    cluster = await startQuietCluster({ count: 4, zones: ["a", "b", "c", "d"], through: async (addresses) => addresses.slice(0, 3) });
+  });
+  afterAll(async () => {
+    await cluster.stop();
+  });
+  const written = new Map<string, Buffer>();
+  const eachReads = async (): Promise<void> => {
+    for (const [blob, bytes] of written) expect((await cluster.read(blob)).equals(bytes)).toBe(true);
+  };
+  const write = async (length: number): Promise<string> => {
+    const bytes = bytesOf(length);
+    const { blob } = await cluster.write(bytes);
+    written.set(blob, bytes);
+    return blob;
+  };
+
+  it("brings the content to a new disk, and takes it from those who had it when every owner has it", async () => {
+    await Promise.all(Array.from({ length: 30 }, async (_, n) => await write(1000 + n)));
+    const added = cluster.disks[3]!;
+    await call(cluster.broker, ring.register, { address: added.address });
+    await change(added.id, "add");
+    await write(2000);
+    await eachReads();
+    const before = await call(cluster.broker, ring.moves, {});
+    expect(before.partitions).toMatchObject({ done: 0 });
+    await move(cluster.ports, range(0, 2047), NEVER);
+    await eachReads();
+    await move(cluster.ports, range(2048, 4095), NEVER);
+    const { partitions, chunks, bytes, copiedBytes, secondsLeft } = await call(cluster.broker, ring.moves, {});
+    expect([partitions.done, chunks.done, bytes.done, secondsLeft]).toEqual([partitions.total, chunks.total, bytes.total, 0]);
+    expect(copiedBytes).toBeLessThanOrEqual(bytes.total);
+    expect(await cluster.isTidy()).toBe(true);
+    expect((await chunksOn(added)).size).toBeGreaterThan(10);
+    await eachReads();
+  });
+
+  it("goes on wherever it was killed, and every chunk is there at any moment", async () => {
+    const drained = cluster.disks[0]!;
+    await change(drained.id, "drain");
+    const moving = await call(cluster.broker, ring.moving, { first: 0, last: 4095 });
+    const chunks = await cluster.chunks();
+    const inside = (partition: number) => chunks.filter((chunk) => Number.parseInt(chunk.slice(0, 3), 16) === partition);
+    const full = moving.filter(({ partition }) => inside(partition).length > 0);
+    expect(full.length).toBeGreaterThan(5);
+    let deaths = 0;
+    for (const { partition } of full.slice(0, 3)) {
+      for (let nth = 1; ; nth++) {
+        const lives = dying(cluster.ports, nth, nth % 2 === 0 ? "before" : "after");
+        await move(lives.ports, range(partition, partition), NEVER).catch(() => undefined);
+        for (const chunk of inside(partition)) expect((await cluster.holders(chunk)).length).toBeGreaterThanOrEqual(3);
+        if (lives.calls < nth) break;
+        deaths += 1;
+      }
+    }
+    expect(deaths).toBeGreaterThan(12);
+    await eachReads();
+    await move(cluster.ports, range(0, 4095), NEVER);
+    expect([await cluster.isTidy(), (await chunksOn(drained)).size]).toEqual([true, 0]);
+    await eachReads();
+  });
+
+  it("stops when the ring changes again, and leaves the rest to the job of that change", async () => {
+    await change(cluster.disks[0]!.id, "add");
+    const moving = await call(cluster.broker, ring.moving, { first: 0, last: 4095 });
+    const full = new Set((await cluster.chunks()).map((chunk) => Number.parseInt(chunk.slice(0, 3), 16)));
+    const { partition } = moving.find((one) => full.has(one.partition))!;
+    const changing: Ports = {
+      ...cluster.ports,
+      async moved(moved) {
+        await execute(cluster.db, "update partitions set epoch = epoch + 1 where partition = $1", [moved.partition]);
+        return await cluster.ports.moved(moved);
+      },
+    };
+    await move(changing, range(partition, partition), NEVER);
+    expect(await call(cluster.broker, ring.moving, { first: partition, last: partition })).toHaveLength(1);
+    await execute(cluster.db, "update partitions set epoch = (select max(epoch) from rings)");
+    await move(cluster.ports, range(0, 4095), NEVER);
+    expect(await cluster.isTidy()).toBe(true);
+  });
+});

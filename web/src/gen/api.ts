@@ -1,0 +1,926 @@
+/** The API as its description has it. Written by `npm run api:generate`: do not edit. */
+
+/** What a person uploads and watches. Null is “not known yet” or “there is none”. */
+export interface Video {
+  readonly id: string;
+  readonly title: string;
+  readonly description: string;
+  readonly tags: readonly string[];
+  readonly status: "uploading" | "queued" | "processing" | "ready" | "failed" | "deleted";
+  /** whether its first seconds can be watched */
+  readonly playable: boolean;
+  /** 0 to 1, of the work between the upload and `ready` */
+  readonly progress: number;
+  readonly visibility: "public" | "unlisted" | "private";
+  readonly owner: string | null;
+  /** RFC 3339, UTC */
+  readonly createdAt: string;
+  /** RFC 3339, UTC */
+  readonly updatedAt: string;
+  readonly deletedAt: string | null;
+  /** seconds */
+  readonly duration: number | null;
+  /** bytes of the source */
+  readonly size: number;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly frameRate: number | null;
+  readonly container: string | null;
+  readonly videoCodec: string | null;
+  readonly audioCodec: string | null;
+  readonly renditions: readonly Rendition[];
+  readonly views: number;
+  /** null until the video is playable */
+  readonly manifests: {
+    readonly dash: string | null;
+    readonly hls: string | null;
+  };
+  readonly thumbnail: string | null;
+  readonly storyboard: string | null;
+  readonly captions: readonly ({
+    /** a tag of BCP 47 */
+    readonly language: string;
+    /** an address on this server */
+    readonly url: string;
+  })[];
+  readonly error: Reason | null;
+}
+
+/** One quality of a video. */
+export interface Rendition {
+  readonly name: string;
+  readonly width: number;
+  readonly height: number;
+  /** bits a second of the heaviest segment */
+  readonly bitrate: number;
+  /** RFC 6381 */
+  readonly codecs: string;
+}
+
+/** Why something failed. */
+export interface Reason {
+  /** a code of the table of errors */
+  readonly code: string;
+  readonly message: string;
+}
+
+/** Where in a list one is. */
+export interface Page {
+  /** null when a cursor was given: then pages have no numbers */
+  readonly page: number | null;
+  readonly limit: number;
+  readonly total: number;
+  /** whether the total is a guess: of a long list, a thousand are counted */
+  readonly totalEstimated: boolean;
+  readonly hasMore: boolean;
+  readonly nextCursor: string | null;
+  /** what was searched for instead, since what was asked for finds nothing */
+  readonly corrected: string | null;
+}
+
+/** RFC 9457. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly instance: string;
+  /** a stable word of the table of errors: what programs branch on */
+  readonly code: string;
+  readonly requestId: string;
+  /** what validation refused, one entry a field */
+  readonly errors?: readonly ({
+    readonly path: string;
+    readonly message: string;
+  })[];
+  /** the detail once more, at the addresses of the first TritonTube */
+  readonly message?: string;
+}
+
+/** What became of one file of a form. */
+export interface UploadResult {
+  readonly filename: string;
+  /** what the file alone would have been answered */
+  readonly status: number;
+  readonly video: Video | null;
+  readonly error: {
+    readonly code: string;
+    readonly title: string;
+    readonly detail: string;
+  } | null;
+}
+
+/** How far the work on a video is. */
+export interface Processing {
+  readonly id: string;
+  readonly status: "uploading" | "queued" | "processing" | "ready" | "failed" | "deleted";
+  readonly playable: boolean;
+  readonly progress: number;
+  readonly stages: readonly Stage[];
+  /** per rendition, segments stored of all that were planned */
+  readonly renditions: readonly ({
+    readonly name: string;
+    readonly segmentsDone: number;
+    readonly segmentsTotal: number;
+    readonly progress: number;
+  })[];
+  /** conversion jobs that are done */
+  readonly spansDone: number;
+  readonly spansTotal: number;
+  /** an estimate; null before there is any */
+  readonly secondsLeft: number | null;
+  readonly attempts: number;
+  readonly error: Reason | null;
+}
+
+/** One kind of the work on a video. */
+export interface Stage {
+  readonly name: "inspect" | "video" | "audio" | "picture";
+  readonly state: "waiting" | "running" | "done" | "failed" | "cancelled";
+  readonly progress: number;
+  readonly attempts: number;
+  readonly error: {
+    readonly type: string;
+    readonly message: string;
+    readonly [name: string]: unknown;
+  } | null;
+}
+
+/** A video for whoever watches another one, and why. */
+export interface Recommendation {
+  readonly video: Video;
+  readonly reason: {
+    readonly kind: "tags" | "owner" | "popular" | "new";
+    /** those that both videos have */
+    readonly tags?: readonly string[];
+  };
+}
+
+/** What became of one video of a batch. */
+export interface BatchResult {
+  readonly id: string;
+  /** what the operation alone would have been answered */
+  readonly status: number;
+  /** as it is now; null when it is gone, or nothing was done */
+  readonly video: Video | null;
+  readonly error: {
+    readonly code: string;
+    readonly title: string;
+    readonly detail: string;
+  } | null;
+}
+
+/** One upload of several that were made at once. */
+export interface UploadCreation {
+  /** what it alone would have been answered */
+  readonly status: number;
+  /** where its bytes go */
+  readonly location: string | null;
+  readonly video: Video | null;
+  readonly error: {
+    readonly code: string;
+    readonly title: string;
+    readonly detail: string;
+  } | null;
+}
+
+/** Addresses that let whoever has them watch, until they expire. */
+export interface SignedAddresses {
+  /** RFC 3339, UTC */
+  readonly expiresAt: string;
+  readonly signature: string;
+  readonly manifests: {
+    /** an address on this server */
+    readonly dash: string;
+    /** an address on this server */
+    readonly hls: string;
+  };
+  /** an address on this server */
+  readonly thumbnail: string;
+}
+
+/** Who asks. */
+export interface Session {
+  /** `none`: nobody signs in here */
+  readonly mode: "none" | "token" | "basic";
+  readonly role: "anonymous" | "viewer" | "uploader" | "admin";
+  readonly user: User | null;
+}
+
+/** Somebody who may sign in. */
+export interface User {
+  readonly id: string;
+  readonly name: string;
+  readonly role: "viewer" | "uploader" | "admin";
+  /** RFC 3339, UTC */
+  readonly createdAt: string;
+  readonly disabledAt: string | null;
+}
+
+/** Something that was done. */
+export interface AuditEntry {
+  readonly id: string;
+  /** RFC 3339, UTC */
+  readonly at: string;
+  readonly user: string | null;
+  readonly role: string;
+  /** an operation of this API */
+  readonly action: string;
+  /** what it was done to */
+  readonly subject: string | null;
+  /** `done`, or the code of the failure */
+  readonly outcome: string;
+  readonly address: string;
+  readonly requestId: string;
+  readonly details: {
+    readonly [name: string]: unknown;
+  };
+}
+
+/** What a program shows. When it was used is noted once a minute. */
+export interface Token {
+  readonly id: string;
+  readonly name: string;
+  readonly role: "viewer" | "uploader" | "admin";
+  /** RFC 3339, UTC */
+  readonly createdAt: string;
+  /** RFC 3339, UTC */
+  readonly expiresAt: string;
+  readonly usedAt: string | null;
+}
+
+/** A token with its secret, which is never shown again. */
+export interface NewToken {
+  readonly id: string;
+  readonly name: string;
+  readonly role: "viewer" | "uploader" | "admin";
+  /** RFC 3339, UTC */
+  readonly createdAt: string;
+  /** RFC 3339, UTC */
+  readonly expiresAt: string;
+  readonly usedAt: string | null;
+  readonly secret: string;
+}
+
+/** Which disks own which partition, in figures. */
+export interface Ring {
+  readonly epoch: number;
+  readonly partitions: number;
+  readonly replicas: number;
+  readonly staged: readonly RingChange[];
+  readonly moves: Moves;
+}
+
+/** What the next ring is to change. */
+export interface RingChange {
+  readonly disk: string;
+  readonly change: "add" | "drain" | "remove" | "weight";
+  /** null: its capacity */
+  readonly weight: number | null;
+}
+
+/** How far the moves of the last change are. */
+export interface Moves {
+  readonly epoch: number;
+  readonly partitions: {
+    readonly total: number;
+    readonly done: number;
+  };
+  readonly chunks: {
+    readonly total: number;
+    readonly done: number;
+  };
+  readonly bytes: {
+    readonly total: number;
+    readonly done: number;
+  };
+  /** bytes */
+  readonly copiedBytes: number;
+  readonly bytesPerSecond: number;
+  /** null while it is not known, 0 when nothing moves */
+  readonly secondsLeft: number | null;
+}
+
+/** What applying the staged changes would do. */
+export interface RingPlan {
+  /** the ring that it starts from: what apply must be told */
+  readonly epoch: number;
+  readonly changes: readonly RingChange[];
+  /** that change owners */
+  readonly partitions: number;
+  /** of partitions that have to be made */
+  readonly copies: number;
+  /** the fewest copies that any table with these shares needs */
+  readonly minimum: number;
+  /** copies of chunks that have to be made */
+  readonly chunks: number;
+  /** bytes */
+  readonly bytes: number;
+  readonly disks: readonly ({
+    readonly id: string;
+    readonly address: string;
+    readonly zone: string;
+    /** bytes */
+    readonly capacityBytes: number;
+    readonly before: {
+      /** what it is to the ring */
+      readonly state: "spare" | "in" | "draining" | "out" | "removed";
+      /** bytes */
+      readonly weight: number;
+      readonly partitions: number;
+      /** bytes */
+      readonly bytes: number;
+    };
+    readonly after: {
+      /** what it is to the ring */
+      readonly state: "spare" | "in" | "draining" | "out" | "removed";
+      /** bytes */
+      readonly weight: number;
+      readonly partitions: number;
+      /** bytes */
+      readonly bytes: number;
+    };
+  })[];
+  readonly warnings: readonly string[];
+}
+
+/** A process that keeps chunks in one folder. */
+export interface Disk {
+  readonly id: string;
+  /** host:port */
+  readonly address: string;
+  readonly zone: string;
+  /** what it is to the ring */
+  readonly state: "spare" | "in" | "draining" | "out" | "removed";
+  /** whether it answered just now */
+  readonly up: boolean;
+  /** why it is not up */
+  readonly reason: string | null;
+  readonly downSince: string | null;
+  /** bytes that it counts for */
+  readonly weight: number;
+  /** that it owns */
+  readonly partitions: number;
+  /** bytes */
+  readonly capacityBytes: number;
+  /** bytes */
+  readonly freeBytes: number;
+  readonly chunks: number;
+  /** chunks that were bad since it was new */
+  readonly faults: number;
+  /** why it takes no more chunks for now */
+  readonly readOnly: string | null;
+  /** of deleted chunks that can still be brought back */
+  readonly trashBytes: number;
+  /** of files that were not what their names said */
+  readonly quarantineBytes: number;
+  /** every chunk was verified then or later */
+  readonly verifiedSince: string | null;
+  readonly scrub: "running" | "paused" | "resting";
+  /** of the pass that is under way, or of the last one */
+  readonly scrubbed: number;
+}
+
+/** Everything that is staged, and what it would do. */
+export interface Staged {
+  readonly changes: readonly RingChange[];
+  readonly plan: RingPlan | null;
+  /** why there is no plan: what is staged so far cannot be applied alone */
+  readonly refusal: string | null;
+}
+
+/** What is stored, and what it takes. */
+export interface StorageUsage {
+  /** blobs, as long as they are */
+  readonly logical: {
+    readonly count: number;
+    /** bytes */
+    readonly bytes: number;
+  };
+  /** chunks that they are made of, each once */
+  readonly unique: {
+    readonly count: number;
+    /** bytes */
+    readonly bytes: number;
+  };
+  /** copies that the ring wants of them */
+  readonly physical: {
+    readonly count: number;
+    /** bytes */
+    readonly bytes: number;
+  };
+  /** did not have to be stored: it was there */
+  readonly deduplicated: {
+    readonly count: number;
+    /** bytes */
+    readonly bytes: number;
+  };
+  /** on its way in, or waiting for the end of its time of grace */
+  readonly pending: {
+    readonly count: number;
+    /** bytes */
+    readonly bytes: number;
+  };
+  /** being deleted */
+  readonly leaving: {
+    readonly count: number;
+    /** bytes */
+    readonly bytes: number;
+  };
+  /** copies that owners have not yet */
+  readonly missing: {
+    readonly count: number;
+    /** bytes */
+    readonly bytes: number;
+  };
+}
+
+/** What a disk lacks. */
+export interface Backlog {
+  readonly disk: string;
+  readonly copies: number;
+  /** bytes */
+  readonly bytes: number;
+  readonly oldest: string;
+}
+
+/** Whether the main job works, and which part is to blame when it does not. */
+export interface Health {
+  readonly status: "ok" | "degraded" | "down";
+  readonly checks: {
+    readonly database: HealthCheck;
+    readonly broker: HealthCheck;
+    readonly disks: HealthCheck;
+    readonly queue: HealthCheck;
+    readonly transcoder: HealthCheck;
+  };
+  readonly version: string;
+  /** seconds */
+  readonly uptime: number;
+}
+
+/** One part of the main job. */
+export interface HealthCheck {
+  readonly status: "ok" | "degraded" | "down";
+  readonly [name: string]: unknown;
+}
+
+/** Operations by method and path: what each is asked with, and what it answers. */
+export interface Operations {
+  "GET /api/v1/videos": {
+    readonly asked: {
+      readonly query?: {
+        readonly page?: number;
+        readonly limit?: number;
+        readonly cursor?: string;
+        readonly q?: string;
+        readonly sort?: "createdAt" | "-createdAt" | "title" | "-title" | "duration" | "-duration" | "views" | "-views" | "relevance";
+        readonly status?: "uploading" | "queued" | "processing" | "ready" | "failed";
+        readonly tag?: string;
+        readonly createdAfter?: string;
+        readonly createdBefore?: string;
+        readonly minDuration?: number;
+        readonly maxDuration?: number;
+        readonly visibility?: "public" | "unlisted" | "private";
+        readonly owner?: string;
+        readonly trash?: boolean;
+      };
+    };
+    readonly answer: {
+      readonly data: readonly Video[];
+      readonly meta: Page;
+    };
+  };
+  "GET /api/v1/videos/{id}": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: {
+      readonly data: Video;
+    };
+  };
+  "PATCH /api/v1/videos/{id}": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly body: {
+        readonly title?: string;
+        readonly description?: string;
+        readonly tags?: readonly string[];
+        readonly visibility?: "public" | "unlisted" | "private";
+      };
+    };
+    readonly answer: {
+      readonly data: Video;
+    };
+  };
+  "DELETE /api/v1/videos/{id}": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly query?: {
+        readonly purge?: boolean;
+      };
+    };
+    readonly answer: undefined;
+  };
+  "GET /api/v1/videos/{id}/status": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: {
+      readonly data: Processing;
+    };
+  };
+  "GET /api/v1/videos/{id}/recommendations": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly query?: {
+        readonly limit?: number;
+      };
+    };
+    readonly answer: {
+      readonly data: readonly Recommendation[];
+    };
+  };
+  "POST /api/v1/videos/{id}/restore": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: {
+      readonly data: Video;
+    };
+  };
+  "POST /api/v1/videos/{id}/retry": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: {
+      readonly data: Video;
+    };
+  };
+  "POST /api/v1/videos/batch": {
+    readonly asked: {
+      readonly body: {
+        readonly operation: "delete" | "restore" | "purge" | "update" | "retry";
+        readonly ids: readonly string[];
+        /** for update: what to say anew of each */
+        readonly set?: {
+          readonly title?: string;
+          readonly description?: string;
+          readonly tags?: readonly string[];
+          readonly visibility?: "public" | "unlisted" | "private";
+        };
+      };
+    };
+    readonly answer: {
+      readonly data: readonly BatchResult[];
+    };
+  };
+  "DELETE /api/v1/videos/{id}/captions/{language}.vtt": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+        readonly language: string;
+      };
+    };
+    readonly answer: undefined;
+  };
+  "OPTIONS /api/v1/uploads": {
+    readonly asked: {};
+    readonly answer: undefined;
+  };
+  "POST /api/v1/uploads/batch": {
+    readonly asked: {
+      readonly body: {
+        readonly uploads: readonly ({
+          readonly title?: string;
+          readonly description?: string;
+          readonly tags?: string;
+          readonly visibility?: "public" | "unlisted" | "private" | "";
+          readonly filename?: string;
+          readonly filetype?: string;
+          /** bytes; may be left out, and told later */
+          readonly length?: number;
+        })[];
+      };
+    };
+    readonly answer: {
+      readonly data: readonly UploadCreation[];
+    };
+  };
+  "OPTIONS /api/v1/uploads/{id}": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: undefined;
+  };
+  "HEAD /api/v1/uploads/{id}": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: undefined;
+  };
+  "DELETE /api/v1/uploads/{id}": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: undefined;
+  };
+  "POST /api/v1/videos/{id}/signature": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly body: {
+        /** how long they are valid */
+        readonly seconds?: number;
+      };
+    };
+    readonly answer: {
+      readonly data: SignedAddresses;
+    };
+  };
+  "GET /api/v1/session": {
+    readonly asked: {};
+    readonly answer: {
+      readonly data: Session;
+    };
+  };
+  "POST /api/v1/session": {
+    readonly asked: {
+      readonly body: {
+        readonly name: string;
+        readonly password: string;
+      };
+    };
+    readonly answer: {
+      readonly data: Session;
+    };
+  };
+  "DELETE /api/v1/session": {
+    readonly asked: {};
+    readonly answer: undefined;
+  };
+  "PUT /api/v1/session/password": {
+    readonly asked: {
+      readonly body: {
+        readonly password: string;
+        readonly next: string;
+      };
+    };
+    readonly answer: undefined;
+  };
+  "GET /api/v1/users": {
+    readonly asked: {};
+    readonly answer: {
+      readonly data: readonly User[];
+    };
+  };
+  "POST /api/v1/users": {
+    readonly asked: {
+      readonly body: {
+        readonly name: string;
+        readonly role: "viewer" | "uploader" | "admin";
+        readonly password?: string;
+      };
+    };
+    readonly answer: {
+      readonly data: User;
+    };
+  };
+  "PATCH /api/v1/users/{id}": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly body: {
+        readonly role?: "viewer" | "uploader" | "admin";
+        readonly disabled?: boolean;
+        readonly password?: string;
+      };
+    };
+    readonly answer: {
+      readonly data: User;
+    };
+  };
+  "GET /api/v1/admin/audit": {
+    readonly asked: {
+      readonly query?: {
+        readonly limit?: number;
+        readonly before?: string;
+      };
+    };
+    readonly answer: {
+      readonly data: readonly AuditEntry[];
+    };
+  };
+  "GET /api/v1/tokens": {
+    readonly asked: {};
+    readonly answer: {
+      readonly data: readonly Token[];
+    };
+  };
+  "POST /api/v1/tokens": {
+    readonly asked: {
+      readonly body: {
+        /** what it is for */
+        readonly name: string;
+        /** at most one's own, which is the default */
+        readonly role?: "viewer" | "uploader" | "admin";
+        /** how long it is valid */
+        readonly days?: number;
+      };
+    };
+    readonly answer: {
+      readonly data: NewToken;
+    };
+  };
+  "DELETE /api/v1/tokens/{id}": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: undefined;
+  };
+  "GET /api/v1/admin/ring": {
+    readonly asked: {};
+    readonly answer: {
+      readonly data: Ring;
+    };
+  };
+  "GET /api/v1/admin/ring/plan": {
+    readonly asked: {};
+    readonly answer: {
+      readonly data: RingPlan;
+    };
+  };
+  "GET /api/v1/admin/disks": {
+    readonly asked: {};
+    readonly answer: {
+      readonly data: readonly Disk[];
+    };
+  };
+  "POST /api/v1/admin/disks": {
+    readonly asked: {
+      readonly body: {
+        /** host:port */
+        readonly address: string;
+        readonly weight?: number | null;
+      };
+    };
+    readonly answer: {
+      readonly data: Staged;
+    };
+  };
+  "GET /api/v1/admin/storage/usage": {
+    readonly asked: {};
+    readonly answer: {
+      readonly data: StorageUsage;
+    };
+  };
+  "GET /api/v1/admin/storage/repairs": {
+    readonly asked: {};
+    readonly answer: {
+      readonly data: readonly Backlog[];
+    };
+  };
+  "POST /api/v1/admin/disks/{id}/drain": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: {
+      readonly data: Staged;
+    };
+  };
+  "PUT /api/v1/admin/disks/{id}/weight": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly body: {
+        /** bytes; null for its capacity */
+        readonly weight?: number | null;
+      };
+    };
+    readonly answer: {
+      readonly data: Staged;
+    };
+  };
+  "DELETE /api/v1/admin/disks/{id}": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly query?: {
+        readonly force?: "true";
+      };
+    };
+    readonly answer: {
+      readonly data: Staged;
+    };
+  };
+  "POST /api/v1/admin/disks/{id}/scrub": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly body: {
+        readonly command: "now" | "pause" | "resume";
+      };
+    };
+    readonly answer: undefined;
+  };
+  "POST /api/v1/admin/storage/verify": {
+    readonly asked: {
+      readonly body: {
+        readonly disk?: string;
+      };
+    };
+    readonly answer: {
+      readonly data: {
+        readonly disks: readonly string[];
+      };
+    };
+  };
+  "DELETE /api/v1/admin/ring/changes": {
+    readonly asked: {};
+    readonly answer: undefined;
+  };
+  "POST /api/v1/admin/ring/apply": {
+    readonly asked: {
+      readonly body: {
+        readonly epoch: number;
+      };
+    };
+    readonly answer: {
+      readonly data: {
+        readonly epoch: number;
+      };
+    };
+  };
+  "GET /health": {
+    readonly asked: {};
+    readonly answer: Health;
+  };
+  "GET /health/live": {
+    readonly asked: {};
+    readonly answer: {
+      readonly status: "ok";
+      readonly uptime: number;
+    };
+  };
+  "GET /health/ready": {
+    readonly asked: {};
+    readonly answer: {
+      readonly status: "ok" | "down";
+      readonly missing?: readonly string[];
+    };
+  };
+  "GET /api/v1/health": {
+    readonly asked: {};
+    readonly answer: Health;
+  };
+  "GET /api/v1/health/live": {
+    readonly asked: {};
+    readonly answer: {
+      readonly status: "ok";
+      readonly uptime: number;
+    };
+  };
+  "GET /api/v1/health/ready": {
+    readonly asked: {};
+    readonly answer: {
+      readonly status: "ok" | "down";
+      readonly missing?: readonly string[];
+    };
+  };
+  "GET /api/v1/openapi.json": {
+    readonly asked: {};
+    readonly answer: {
+      readonly openapi: string;
+      readonly [name: string]: unknown;
+    };
+  };
+}
