@@ -15,7 +15,7 @@ export default {
   // Two cores run ffmpeg, a database and a browser in these tests: more workers only make them wait for each other.
   maxWorkers: 2,
   // Not a measure of speed but the end of patience: a test that waits for a condition fails by itself long before.
-  testTimeout: 60_000,
+  testTimeout: 120_000,
   setupFiles: process.env["SEED"] ? ["<rootDir>/test/support/seed.ts"] : [],
   reporters: ["default", "<rootDir>/test/support/reporter.js"],
 };

@@ -25,7 +25,7 @@ beforeAll(async () => {
   await execute(db, "insert into captions (video_id, language, blob, size) select id, 'de', source_blob, 5 from videos limit 3");
   await execute(db, `update videos set description = E'"quotes" \\\\ {"sums"} \\n ü 語 \\t' where id in (select id from videos limit 10)`);
   await transaction(db, async (tx) => await enqueue(tx, [{ kind: "video.picture", payload: { deep: [1.5, "x", null] } }]));
-}, 60_000);
+}, 240_000);
 afterAll(async () => {
   await source.drop();
   await removeFolder(folder);

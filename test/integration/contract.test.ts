@@ -47,7 +47,7 @@ beforeAll(async () => {
   people.ann = await person("ann", "uploader");
   people.bob = await person("bob", "uploader");
   people.eve = await person("eve", "viewer");
-}, 60_000);
+}, 240_000);
 afterAll(() => cluster.stop());
 
 interface Case {

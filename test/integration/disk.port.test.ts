@@ -175,7 +175,7 @@ describeWith("moto", "a disk that is a bucket of S3", () => {
   beforeAll(async () => {
     s3 = await startS3();
     disk = new S3Disk({ address: `s3://${await s3.bucket("chunks")}/a-prefix`, access: s3.access });
-  }, 90_000);
+  }, 240_000);
   afterAll(async () => {
     disk?.close();
     await s3?.stop();

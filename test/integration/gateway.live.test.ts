@@ -25,7 +25,7 @@ let tus: TusGateway;
 const open: WebSocket[] = [];
 beforeAll(async () => {
   tus = await startTusGateway();
-}, 60_000);
+}, 240_000);
 afterEach(() => {
   for (const socket of open.splice(0)) socket.terminate();
 });

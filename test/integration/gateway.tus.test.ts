@@ -11,7 +11,7 @@ const BYTES_MAX = 40 * 1024 * 1024;
 let tus: TusGateway;
 beforeAll(async () => {
   tus = await startTusGateway({ UPLOAD_BYTES_MAX: String(BYTES_MAX), UPLOAD_IDLE_SECONDS: "4", UPLOADS_OPEN_MAX: "1000" });
-}, 60_000);
+}, 240_000);
 afterAll(() => tus.stop());
 
 const code = (answer: HttpAnswer): [number, unknown] => [answer.status, answer.json().code];
@@ -123,7 +123,7 @@ describe("PATCH", () => {
     expect([last.status, last.headers["upload-offset"]]).toEqual([204, String(bytes.length)]);
     expect(await tus.stored(address)).toBe(sha256(bytes));
     expect(await videoOf(address)).toMatchObject({ status: "queued", title: "film", size: bytes.length });
-  }, 30_000);
+  }, 240_000);
 
   it("refuses another offset than the upload's with 409, and keeps nothing of it", async () => {
     const address = await tus.create({ "Upload-Length": "10" });
@@ -176,7 +176,7 @@ describe("PATCH", () => {
     expect(offset).toBeLessThanOrEqual(sent);
     expect((await tus.patch(address, offset, bytes.subarray(offset))).status).toBe(204);
     expect(await tus.stored(address)).toBe(sha256(bytes));
-  }, 30_000);
+  }, 240_000);
 });
 
 describe("two requests for one upload", () => {
@@ -202,7 +202,7 @@ describe("two requests for one upload", () => {
     expect((await tus.patch(address, 500, bytes.subarray(500))).status).toBe(204);
     expect(await tus.stored(address)).toBe(sha256(bytes));
     await first.closed;
-  }, 30_000);
+  }, 240_000);
 });
 
 describe("creation", () => {
@@ -360,7 +360,7 @@ describe("concatenation", () => {
     });
     expect(await tus.stored(address)).toBe(sha256(bytes));
     expect(await videoOf(address)).toMatchObject({ title: "joined", size: bytes.length });
-  }, 30_000);
+  }, 240_000);
 
   it("makes no video of a partial upload, and says what it is", async () => {
     const address = await partial(bytesOf(10));

@@ -326,7 +326,7 @@ describe("what goes wrong on the way", () => {
   ])("is a client that falls silent in the middle of %s", async (_, headers, start) => {
     const connection = await openRaw(gateway.port);
     connection.socket.write(head({ ...headers, "Content-Length": "900000" }) + start);
-    await eventually(() => connection.received().includes('"UPLOAD_STALLED"'), { timeoutMs: 5000 });
+    await eventually(() => connection.received().includes('"UPLOAD_STALLED"'), { timeoutMs: 60_000 });
     expect(connection.received()).toMatch(/^HTTP\/1\.1 408 .*Connection: close/s);
     await connection.closed;
   });

@@ -71,7 +71,7 @@ it("is told after 8 s to come back in one, and that is not remembered", async ()
   expect(gateway.log.filter(({ level }) => level === "warn" || level === "error")).toEqual([]);
   stored(2);
   expect((await ask(gateway.url, target(2))).status).toBe(200);
-}, 20_000);
+}, 240_000);
 
 it("is told at once that the segment will never come", async () => {
   const answer = ask(gateway.url, target(2));

@@ -53,7 +53,7 @@ describe("the monitor of the ring", () => {
     const all = await Promise.all([start({ outSeconds: 2 }), start({ outSeconds: 2 })]);
     const [broker] = all;
     await disks.disks[3]!.kill();
-    await eventually(async () => (await epochOf(broker)) === 2, { timeoutMs: 30_000, what: "a ring without the disk" });
+    await eventually(async () => (await epochOf(broker)) === 2, { timeoutMs: 90_000, what: "a ring without the disk" });
     expect(await diskOf(broker, 3)).toMatchObject({ state: "out", up: false });
     const moving = await call(broker, ring.moving, { first: 0, last: 4095 });
     expect(moving).toHaveLength(3072);
@@ -61,7 +61,7 @@ describe("the monitor of the ring", () => {
     expect((await call(broker, ring.get, {})).leaving).toEqual([]);
 
     await disks.disks[3]!.restart();
-    await eventually(async () => (await epochOf(broker)) === 3, { timeoutMs: 30_000, what: "a ring with the disk" });
+    await eventually(async () => (await epochOf(broker)) === 3, { timeoutMs: 90_000, what: "a ring with the disk" });
     expect(await diskOf(broker, 3)).toMatchObject({ state: "in", up: true, downSince: null });
     expect(await rows(db, "select epoch from rings order by epoch")).toHaveLength(3);
   });
@@ -92,7 +92,7 @@ describe("the monitor of the ring", () => {
     (broker.getLocalService("ring") as unknown as { logger: { error: (...words: unknown[]) => void } }).logger.error = (...words) =>
       said.push(words);
     await disks.disks[2]!.kill();
-    await eventually(() => JSON.stringify(said).includes("Only 2 disks would be left"), { timeoutMs: 30_000 });
+    await eventually(() => JSON.stringify(said).includes("Only 2 disks would be left"), { timeoutMs: 90_000 });
     expect(await epochOf(broker)).toBe(1);
     expect(await diskOf(broker, 2)).toMatchObject({ state: "in", up: false });
     await disks.disks[2]!.restart();

@@ -79,7 +79,7 @@ describe("the ring service", () => {
     const { address, close } = await hole();
     const broker = await start([...disks.disks.map((disk) => disk.address), address]);
     expect(await typeOf(call(broker, ring.get, {}))).toBe("RING_EMPTY");
-    const view = await eventually(() => call(broker, ring.get, {}), { timeoutMs: 30_000 });
+    const view = await eventually(() => call(broker, ring.get, {}), { timeoutMs: 90_000 });
     expect(view.disks).toHaveLength(3);
     close();
   });
@@ -90,7 +90,7 @@ describe("the ring service", () => {
     reserved.close();
     const broker = await start([...disks.disks.map((disk) => disk.address), reserved.address]);
     const disk = await startDisk({ dir: late, secret: disks.secret, settings: { DISK_PORT: reserved.address.split(":")[1]! } });
-    const view = await eventually(() => call(broker, ring.get, {}), { timeoutMs: 30_000 });
+    const view = await eventually(() => call(broker, ring.get, {}), { timeoutMs: 90_000 });
     expect(view.disks.map(({ id }) => id)).toContain(disk.id);
     await disk.kill();
   });

@@ -8,7 +8,7 @@ import { sha256, startTusGateway, UPLOADS, type TusGateway } from "../support/tu
 let tus: TusGateway;
 beforeAll(async () => {
   tus = await startTusGateway();
-}, 60_000);
+}, 240_000);
 afterAll(() => tus.stop());
 
 const about = { filename: "film.mp4", filetype: "video/mp4", title: "Ein Film · 映画" };

@@ -24,7 +24,7 @@ const write = async (length: number): Promise<string> => {
 const eachReads = async (): Promise<void> => {
   for (const [blob, bytes] of written) expect((await cluster.read(blob)).equals(bytes)).toBe(true);
 };
-const soon = { timeoutMs: 50_000 };
+const soon = { timeoutMs: 90_000 };
 
 /** Everything by itself, as in an installation; only with a time of grace of two seconds. */
 describe("upkeep", () => {

@@ -25,7 +25,7 @@ let cluster: Cluster;
 beforeAll(async () => {
   const services = [videosService, uploadsService, listener];
   cluster = await startCluster({ services, settings: { UPLOADS_OPEN_MAX: "5", UPLOAD_EXPIRY_HOURS: "1" } });
-}, 60_000);
+}, 240_000);
 afterAll(() => cluster.stop());
 beforeEach(async () => {
   await execute(cluster.db, "truncate uploads, videos, jobs cascade");
@@ -128,7 +128,7 @@ describe("an upload", () => {
       `complete ${bytes.length}`,
       `stored ${bytes.length}`,
     ]);
-  }, 60_000);
+  }, 240_000);
 
   it("takes a part once, also when the call is repeated, and none at another offset or beyond its length", async () => {
     const upload = await begin({ length: 10 });
@@ -233,7 +233,7 @@ describe("partial uploads", () => {
       expect(final).toMatchObject({ kind: "final", state: "complete", length: bytes.length, offset: bytes.length });
       expect(sha256(await cluster.read(await stored(final.video)))).toBe(sha256(bytes));
     }
-  }, 60_000);
+  }, 240_000);
 
   it("are refused when one is not complete, not there, somebody else's, or all are too many bytes", async () => {
     const whole = await completePartial(bytesOf(10));

@@ -7,7 +7,7 @@ const POLL_MS = 20;
  */
 export async function eventually<T>(
   probe: () => T | Promise<T>,
-  { timeoutMs = 20_000, what = "the condition" }: { timeoutMs?: number; what?: string } = {},
+  { timeoutMs = 60_000, what = "the condition" }: { timeoutMs?: number; what?: string } = {},
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;

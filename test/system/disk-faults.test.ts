@@ -63,13 +63,13 @@ describeWith("ffmpeg", "a disk", () => {
     playlist = new URL(manifests.hls, tube.url).href;
     segments = await played();
     expect(segments.size).toBeGreaterThan(2);
-  }, 120_000);
+  }, 240_000);
   afterAll(async () => {
     await tube.stop();
     await disks.stop();
     await removeFolder(tube.dataDir);
     await removeFolder(folder);
-  }, 60_000);
+  }, 240_000);
 
   async function played(): Promise<Map<string, string>> {
     const found = new Map<string, string>();

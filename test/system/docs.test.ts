@@ -12,7 +12,7 @@ describeWith("chromium", "the documentation page", () => {
   beforeAll(async () => {
     await buildPage();
     [gateway, browser] = await Promise.all([startGateway(), launchBrowser()]);
-  }, 120_000);
+  }, 240_000);
   afterAll(async () => {
     await browser.close();
     await gateway.stop();

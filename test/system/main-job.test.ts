@@ -37,7 +37,7 @@ describe("a running TritonTube", () => {
   afterAll(async () => {
     expect(await tube.stop()).toBe(0);
     await removeFolder(tube.dataDir);
-  }, 60_000);
+  }, 240_000);
 
   it("knows what was uploaded", async () => {
     const video = await getVideo(tube.url, id);
@@ -74,7 +74,7 @@ describe("a running TritonTube", () => {
       { what: "three disks again" },
     );
     expect(await bytesOf(addresses)).toEqual(before);
-  }, 60_000);
+  }, 240_000);
 
   it("makes a deleted video vanish everywhere at once", async () => {
     const extra = await uploadFile(tube.url, source);
@@ -87,7 +87,7 @@ describe("a running TritonTube", () => {
     for (const address of [...gone, ...addresses.slice(0, 2)]) expect([address, (await fetch(address)).status]).toEqual([address, 404]);
     const list = (await (await fetch(`${tube.url}/api/v1/videos`)).json()) as { data: { id: string }[] };
     expect(list.data.map((video) => video.id)).toEqual([id]);
-  }, 120_000);
+  }, 240_000);
 });
 
 describe("what is killed", () => {

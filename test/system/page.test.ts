@@ -65,7 +65,7 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
     await buildPage();
     source = await makeSource(folder, { seconds: SECONDS, size: "854x480" });
     [tube, browser] = await Promise.all([startTritonTube(), launchBrowser()]);
-  }, 120_000);
+  }, 240_000);
 
   afterEach(async () => {
     const over = visits;
@@ -79,7 +79,7 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
     await tube.stop();
     await removeFolder(tube.dataDir);
     await removeFolder(folder);
-  }, 60_000);
+  }, 240_000);
 
   async function visit(options: BrowserContextOptions = {}): Promise<Visit> {
     const made = await newVisit(browser, tube.url, options);
@@ -123,7 +123,7 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
       ]);
       expect(await page.locator("[onerror], h1 *, .card-link *, .upload-name *").count()).toBe(0);
       expect(complaints).toEqual([]);
-    }, 120_000);
+    }, 240_000);
 
     it("says why a file cannot be a video, and deletes what it made of it only after asking", async () => {
       const { page, complaints } = await visit();
@@ -168,7 +168,7 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
       await page.locator(".upload[data-state=failed]").waitFor({ timeout: 30_000 });
       expect(offsets[0]).toBe(0);
       expect(offsets.at(-1)).toBeGreaterThan(1_000_000);
-    }, 60_000);
+    }, 240_000);
 
     it("can be paused, and goes on after another visit when the file is chosen again", async () => {
       const { page } = await visit();
@@ -194,7 +194,7 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
       await page.locator(".upload[data-state=failed]").waitFor({ timeout: 30_000 });
       expect(await page.locator(".upload").count()).toBe(1);
       expect(offsets.at(-1)).toBeGreaterThan(1_000_000);
-    }, 60_000);
+    }, 240_000);
 
     it("shows a refusal in the server's words, and cancels what is on its way", async () => {
       const { page } = await visit();
@@ -234,7 +234,7 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
     beforeAll(async () => {
       ({ id } = await uploadFile(tube.url, source));
       await untilStatus(tube.url, id, ["ready"]);
-    }, 120_000);
+    }, 240_000);
 
     it("plays in the quality that is chosen, from any point to the end", async () => {
       const { page, complaints } = await visit();

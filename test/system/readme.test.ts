@@ -17,11 +17,11 @@ describe("the README", () => {
     folder = await temporaryFolder("tritontube-readme-");
     await rename(await makeSource(folder, { seconds: 2, size: "320x240" }), join(folder, "film.mp4"));
     tube = await startTritonTube();
-  }, 120_000);
+  }, 240_000);
   afterAll(async () => {
     await tube.stop();
     await Promise.all([removeFolder(tube.dataDir), removeFolder(folder)]);
-  }, 60_000);
+  }, 240_000);
 
   it("starts with one line that a newcomer can paste", () => {
     expect(commandsUnder("Run it")[0]).toEqual(["npm ci && npm start"]);
@@ -38,5 +38,5 @@ describe("the README", () => {
     const [player, address = ""] = play.split(" ");
     expect(player).toBe("ffplay");
     expect(await decodeFrames(address.replace(README_ADDRESS, tube.url).replace("$ID", id))).toBe(60);
-  }, 120_000);
+  }, 240_000);
 });

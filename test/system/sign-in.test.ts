@@ -12,7 +12,7 @@ describeWith("chromium", "the page, where people sign in", () => {
     await buildPage();
     [gateway, browser] = await Promise.all([startWithPeople(), launchBrowser()]);
     await gateway.person("uploader", "ann");
-  }, 120_000);
+  }, 240_000);
   afterAll(async () => {
     await browser.close();
     await gateway.stop();

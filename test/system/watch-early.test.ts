@@ -26,13 +26,13 @@ describeWith(["chromium", "ffmpeg"], "a video that was just uploaded", () => {
     await buildPage();
     source = await makeSource(folder, { seconds: SECONDS });
     [tube, browser] = await Promise.all([startTritonTube(), launchBrowser()]);
-  }, 120_000);
+  }, 240_000);
   afterAll(async () => {
     await browser.close();
     await tube.stop();
     await removeFolder(tube.dataDir);
     await removeFolder(folder);
-  }, 60_000);
+  }, 240_000);
 
   it("plays while it is processed, shows what a viewer leaps to before its turn, and plays on; then it is whole", async () => {
     const { page } = await newVisit(browser, tube.url);
