@@ -1,8 +1,8 @@
 /** The rival for reads. */
 import { spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
-import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../deploy/local/free-port.ts";
 import { eventually } from "../test/support/eventually.ts";
 import { needs } from "../test/support/neighbours.ts";
 
@@ -19,12 +19,4 @@ http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
   const url = `http://127.0.0.1:${port}`;
   await eventually(async () => (await fetch(`${url}/`)).status > 0, { what: "nginx" });
   return { url, stop: () => child.kill("SIGTERM") };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

@@ -1,6 +1,5 @@
-import { once } from "node:events";
-import { type AddressInfo, createServer } from "node:net";
 import { ServiceBroker, type ServiceSchema } from "moleculer";
+import { freePort } from "../../deploy/local/free-port.ts";
 import { loadConfig } from "../../config/index.ts";
 import { openDatabase } from "../../mixins/database/connection.ts";
 import { execute } from "../../mixins/database/sql.ts";
@@ -95,12 +94,3 @@ describe("the figures for Prometheus", () => {
     expect(brokerOptions(loadConfig({ METRICS_PORT: "" })).metrics).toMatchObject({ enabled: false });
   });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
-}

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { once } from "node:events";
 import { cp, rm } from "node:fs/promises";
-import { type AddressInfo, createServer, type Socket } from "node:net";
+import { createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import type { ServiceBroker } from "moleculer";
 import { loadConfig } from "../../config/index.ts";
+import { freePort } from "../../deploy/local/free-port.ts";
 import { openDatabase } from "../../mixins/database/connection.ts";
 import { execute, rows, type Database } from "../../mixins/database/sql.ts";
 import { errorType } from "../../services/kernel/errors.ts";
@@ -176,9 +176,5 @@ async function hole(): Promise<{ address: string; close: () => void }> {
 
 /** Where nobody listens: a port that was free a moment ago. */
 async function silentAddress(): Promise<string> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return `127.0.0.1:${port}`;
+  return `127.0.0.1:${await freePort()}`;
 }

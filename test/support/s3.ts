@@ -1,8 +1,8 @@
 /** A server that speaks S3, over HTTP: moto, in a process of its own. It keeps everything in memory, and takes any credentials. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createServer, type AddressInfo } from "node:net";
 import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from "@aws-sdk/client-s3";
+import { freePort } from "../../deploy/local/free-port.ts";
 import { eventually } from "./eventually.ts";
 import { needs } from "./neighbours.ts";
 
@@ -43,13 +43,4 @@ export async function startS3(): Promise<TestS3> {
       await once(child, "exit");
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }

@@ -2,13 +2,14 @@
 import { execFile, spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFile, rename, rm, stat, open } from "node:fs/promises";
-import { createServer, type AddressInfo, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
 import { environment, type Binaries } from "./binaries.ts";
 import { SUPERUSER, type Cluster } from "./cluster.ts";
+import { freePort } from "../free-port.ts";
 import type { ProcessUser } from "./home.ts";
 
 /** Recovery after a crash replays at most max_wal_size: seconds here, more on a slow disk. */
@@ -241,15 +242,6 @@ async function isAliveHere(pid: number): Promise<boolean> {
 async function isAliveElsewhere(pid: number): Promise<boolean> {
   const { stdout } = await promisify(execFile)("ps", ["-o", "stat=,comm=", "-p", String(pid)]);
   return /^[^Z\s]\S*\s+(?:\S*\/)?postgres/.test(stdout.trim());
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return port;
 }
 
 function logFile(cluster: Cluster): string {
