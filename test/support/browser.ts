@@ -1,8 +1,11 @@
 /** A real browser, and what a test sees of the page in it. */
 import { chromium, type Browser, type BrowserContextOptions, type Page } from "playwright-core";
 import { eventually } from "./eventually.ts";
+import { exchangesOf, recordExchanges } from "./exchanges.ts";
 import { needs } from "./neighbours.ts";
 
+/** Two other tests may have the machine at the same time: what takes a second on an idle one has been seen to take thirty. */
+const PATIENCE_MS = 120_000;
 const ARGUMENTS = [
   // Tests run as root in containers, where Chromium's sandbox refuses to start.
   "--no-sandbox",
@@ -34,6 +37,7 @@ export async function newVisit(browser: Browser, baseURL: string, options: Brows
   const context = await browser.newContext({ baseURL, ...options });
   const page = await context.newPage();
   const visit: Visit = { page, complaints: [], foreign: [] };
+  recordExchanges(page);
   page.on("console", (message) => {
     if (message.type() === "error") visit.complaints.push(message.text());
   });
@@ -49,6 +53,7 @@ export async function newVisit(browser: Browser, baseURL: string, options: Brows
 /** What a test asks of a video element; the DOM's own types are not known here. */
 interface Playing {
   readonly currentTime: number;
+  readonly readyState: number;
   readonly videoHeight: number;
   readonly paused: boolean;
   readonly ended: boolean;
@@ -58,6 +63,7 @@ interface Playing {
 async function playing(page: Page): Promise<Playing> {
   return await page.locator("video").evaluate((video: Playing & { error: { message: string } | null }) => ({
     currentTime: video.currentTime,
+    readyState: video.readyState,
     videoHeight: video.videoHeight,
     paused: video.paused,
     ended: video.ended,
@@ -65,14 +71,18 @@ async function playing(page: Page): Promise<Playing> {
   }));
 }
 
-/** Waits for a state of the player, and fails at once when it has given up. */
+/** Waits for a state of the player, and fails at once when it has given up, with what it was doing and what it had asked for. */
 export async function untilPlaying(page: Page, what: string, holds: (state: Playing) => boolean): Promise<void> {
-  const state = await eventually(
+  let seen: Playing | undefined;
+  const told = (): string => `the player: ${JSON.stringify(seen)}\n${exchangesOf(page)}`;
+  await eventually(
     async () => {
-      const seen = await playing(page);
-      return holds(seen) || seen.error !== null ? seen : undefined;
+      seen = await playing(page);
+      return holds(seen) || seen.error !== null;
     },
-    { timeoutMs: 30_000, what },
-  );
-  expect(state.error).toBeNull();
+    { timeoutMs: PATIENCE_MS, what },
+  ).catch((error: unknown) => {
+    throw new Error(`${String(error)}\n${told()}`);
+  });
+  if (seen?.error !== null) throw new Error(`${what}: it has given up; ${told()}`);
 }

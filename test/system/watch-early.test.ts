@@ -24,7 +24,7 @@ describeWith(["chromium", "ffmpeg"], "a video that was just uploaded", () => {
   beforeAll(async () => {
     folder = await temporaryFolder("tritontube-early-");
     await buildPage();
-    source = await makeSource(folder, { seconds: SECONDS });
+    source = await makeSource(folder, { seconds: SECONDS, size: "854x480" });
     [tube, browser] = await Promise.all([startTritonTube(), launchBrowser()]);
   }, 240_000);
   afterAll(async () => {
@@ -40,9 +40,9 @@ describeWith(["chromium", "ffmpeg"], "a video that was just uploaded", () => {
     const uploaded = performance.now();
     const since = (): string => `${((performance.now() - uploaded) / 1000).toFixed(1)} s`;
     await page.goto(`/watch/${id}`);
-    await eventually(async () => (await getVideo(tube.url, id)).playable, { timeoutMs: 60_000, what: "the first segments" });
+    await eventually(async () => (await getVideo(tube.url, id)).playable, { timeoutMs: 120_000, what: "the first segments" });
     const playable = since();
-    await page.locator("video").waitFor({ timeout: 30_000 });
+    await page.locator("video").waitFor({ timeout: 120_000 });
     await untilPlaying(page, "the picture to move", ({ currentTime }) => currentTime > 0);
     const moving = since();
     expect((await getVideo(tube.url, id)).status).toBe("processing");
@@ -61,7 +61,7 @@ describeWith(["chromium", "ffmpeg"], "a video that was just uploaded", () => {
     process.stdout.write(
       `playable ${playable} after the last byte, moving after ${moving}; the leap to ${FAR.seconds} s took ${waited} s\n`,
     );
-    await untilStatus(tube.url, id, ["ready"], 240_000);
+    await untilStatus(tube.url, id, ["ready"], 300_000);
     expect(await decodeFrames(`${tube.url}/api/v1/videos/${id}/manifest.mpd`)).toBe(SECONDS * 30);
-  }, 400_000);
+  }, 900_000);
 });

@@ -24,7 +24,8 @@ const RECONNECT_SECONDS = [1, 2, 4, 8] as const;
 const SETTINGS = {
   manifest: { retryParameters: RETRY },
   // With 0 a failed request does not ban its rendition: here it is the network or a span still to be encoded, and the others would fail alike.
-  streaming: { retryParameters: RETRY, bufferingGoal: 30, maxDisabledTime: 0 },
+  // Manifests are exact. Expecting less (2 s by default), a leap to the start of a segment first asks for the one before, which has to be made, too.
+  streaming: { retryParameters: RETRY, bufferingGoal: 30, maxDisabledTime: 0, inaccurateManifestTolerance: 0 },
 };
 
 const { Category, Code, Severity } = shaka.util.Error;
