@@ -58,7 +58,12 @@ function scrubText({ verifiedSince, scrub, scrubbed }: DiskHealth): string {
   return scrub === "resting" ? since : `${since}, ${scrub} at ${share(scrubbed, 1)}`;
 }
 
-export function movesText({ partitions, chunks, bytes: moved, copiedBytes, bytesPerSecond, secondsLeft }: Moves): string {
+export function movesText(moves: Moves): string {
+  const lost = moves.lostChunks === 0 ? [] : [`! ${number(moves.lostChunks)} chunks are lost: no disk that is known has a good copy`];
+  return [progressText(moves), ...lost].join("\n");
+}
+
+function progressText({ partitions, chunks, bytes: moved, copiedBytes, bytesPerSecond, secondsLeft }: Moves): string {
   if (partitions.done === partitions.total) return "nothing moves";
   const left = secondsLeft === null ? "" : `, about ${duration(secondsLeft)} left`;
   return [

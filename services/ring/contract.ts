@@ -84,6 +84,8 @@ export interface Moves {
   /** Copies of chunks. Until a partition is looked at, the total is what the plan expected. */
   readonly chunks: Progress;
   readonly bytes: Progress;
+  /** Chunks of which no disk that is known has a good copy: passed over, and not counted in the others. */
+  readonly lostChunks: number;
   /** Bytes that were sent from disk to disk: fewer than `bytes.done` where a copy was there already. */
   readonly copiedBytes: number;
   /** Since the first partition was begun; 0 before. */
@@ -164,7 +166,7 @@ export const ring = contract("ring", {
     idempotent: true,
   }),
   /**
-   * Tells how far a partition is: `copying`, then `verified` when every owner was found to have all of it, then `cleared` when nobody else has any of it.
+   * Tells how far a partition is: `copying`, then `verified` when every owner was found to have all of it that any disk has, then `cleared` when nobody else has any of it.
    * The figures are of all its new copies together; without them those of before stay. Answers false, and notes nothing, when the partition moves to a newer ring by now, or has ended.
    */
   moved: action({
@@ -174,6 +176,7 @@ export const ring = contract("ring", {
       state: z.enum(["copying", "verified", "cleared"]),
       chunksTotal: count.optional(),
       chunksDone: count.optional(),
+      chunksLost: count.optional(),
       bytesTotal: count.optional(),
       bytesDone: count.optional(),
       bytesCopied: count.optional(),

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../kernel/errors.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
-import { formerOwnersOf, handoffsOf, ownersOf, ring, type RingView } from "../ring/contract.ts";
+import { formerOwnersOf, handoffsOf, ownersOf, ring, type DiskHealth, type RingView } from "../ring/contract.ts";
 import type { Placement, StorageDisk } from "./domain/ring.ts";
 
 /** For a ring that somebody has seen to be told by the ring service, which looks at its row every two seconds. */
@@ -12,8 +12,8 @@ const POLL_MS = 200;
 export class Rings {
   readonly #caller: Caller;
   #current: Placement | undefined;
-  /** Disks that are known and not in the ring, until it is looked at again: their addresses may change. */
-  readonly #others = new Map<string, StorageDisk>();
+  /** Every disk that is known, until the ring is looked at again: their addresses may change. */
+  #known: readonly DiskHealth[] | undefined;
 
   constructor(caller: Caller) {
     this.#caller = caller;
@@ -28,19 +28,30 @@ export class Rings {
     const view = await call(this.#caller, ring.get, {});
     // Of two instances of the ring service one may lag behind; an epoch never comes again.
     if (!this.#current || view.epoch >= this.#current.epoch) this.#current = placementOf(view);
-    this.#others.clear();
+    this.#known = undefined;
     return this.#current;
   }
 
   /** A disk of the ring, or any other that was ever registered. DISK_NOT_FOUND. */
   async disk(id: string): Promise<StorageDisk> {
     const { disks, leaving } = await this.current();
-    const known = [...disks, ...leaving].find((disk) => disk.id === id) ?? this.#others.get(id);
-    if (known) return known;
-    for (const disk of await call(this.#caller, ring.disks, {})) this.#others.set(disk.id, disk);
-    const other = this.#others.get(id);
-    if (!other) throw failure("DISK_NOT_FOUND", `No disk ${id} was ever registered.`);
-    return other;
+    const isIt = (disk: StorageDisk): boolean => disk.id === id;
+    const found = [...disks, ...leaving].find(isIt) ?? this.#known?.find(isIt) ?? (await this.#all()).find(isIt);
+    if (!found) throw failure("DISK_NOT_FOUND", `No disk ${id} was ever registered.`);
+    return found;
+  }
+
+  /** Disks that answer and that no reader asks: without a share, or put out. */
+  async outside(): Promise<readonly StorageDisk[]> {
+    const { disks, leaving } = await this.current();
+    const asked = new Set([...disks, ...leaving].map(({ id }) => id));
+    return (this.#known ?? (await this.#all())).filter(({ id, up }) => up && !asked.has(id));
+  }
+
+  async #all(): Promise<readonly DiskHealth[]> {
+    const known = await call(this.#caller, ring.disks, {});
+    this.#known = known;
+    return known;
   }
 
   /** The ring that came after `epoch`. DISK_STALE_EPOCH when it does not become known soon. */

@@ -132,7 +132,7 @@ describe("an operator", () => {
     await (await openSocket(folder, broker))!.stop();
     const socket = (await openSocket(folder, broker))!;
     const joined = await joinSocket(folder);
-    expect(await joined.evaluate("disks")).toEqual({ text: await said("disks"), failed: false });
+    expect(await joined.evaluate("repairs")).toEqual({ text: await said("repairs"), failed: false });
     expect(await joined.evaluate("nothing")).toMatchObject({ failed: true });
     joined.close();
     await socket.stop();

@@ -194,11 +194,12 @@ describe("a change of the ring", () => {
     await stage(3, "add");
     await apply();
     const [first, second] = await call(broker, ring.moving, { first: 0, last: 4095 });
-    const figures = { chunksTotal: 4, chunksDone: 3, bytesTotal: 4000, bytesDone: 3000, bytesCopied: 2000 };
+    const figures = { chunksTotal: 4, chunksDone: 3, chunksLost: 1, bytesTotal: 4000, bytesDone: 3000, bytesCopied: 2000 };
     expect(await tell(first!.partition, 2, "copying", figures)).toBe(true);
     expect(await call(broker, ring.moves, {})).toMatchObject({
       chunks: { total: 4, done: 3 },
       bytes: { total: 4000, done: 3000 },
+      lostChunks: 1,
       copiedBytes: 2000,
     });
     await tell(first!.partition, 2, "verified");

@@ -1,10 +1,15 @@
+import { readFile, rm } from "node:fs/promises";
 import { execute } from "../../mixins/database/sql.ts";
+import { DiskClient } from "../../mixins/disks/client.ts";
+import { failure } from "../../services/kernel/errors.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { ring } from "../../services/ring/contract.ts";
 import { Pace } from "../../services/upkeep/domain/pace.ts";
 import { move } from "../../services/upkeep/work/move.ts";
 import type { Ports } from "../../services/upkeep/work/ports.ts";
+import { repair } from "../../services/upkeep/work/repair.ts";
 import { bytesOf, chunksOn } from "../support/cluster.ts";
+import { chunkFile, flipByte } from "../support/disks.ts";
 import { eventually } from "../support/eventually.ts";
 import { dying, NEVER, startQuietCluster, type QuietCluster } from "../support/upkeep.ts";
 
@@ -20,8 +25,8 @@ const range = (first: number, last: number) => ({ first, last, pace: new Pace(2 
 
 describe("moving partitions", () => {
   beforeAll(async () => {
-    // The fourth disk comes later.
-    cluster = await startQuietCluster({ count: 4, zones: ["a", "b", "c", "d"], through: async (addresses) => addresses.slice(0, 3) });
+    // The fourth disk comes later, the fifth never gets a share.
+    cluster = await startQuietCluster({ count: 5, zones: ["a", "b", "c", "d", "e"], through: async (addresses) => addresses.slice(0, 3) });
   });
   afterAll(async () => {
     await cluster.stop();
@@ -99,5 +104,55 @@ describe("moving partitions", () => {
     await execute(cluster.db, "update partitions set epoch = (select max(epoch) from rings)");
     await move(cluster.ports, range(0, 4095), NEVER);
     expect(await cluster.isTidy()).toBe(true);
+  });
+
+  it("passes over chunks of which no disk has a good copy, tells how many, and looks for them again", async () => {
+    const drained = cluster.disks[1]!;
+    const [gone, bad] = [...(await chunksOn(drained)).keys()] as [string, string];
+    const bytes = await readFile(chunkFile(drained, gone));
+    for (const disk of cluster.disks) {
+      await rm(chunkFile(disk, gone), { force: true });
+      if (disk !== drained) await rm(chunkFile(disk, bad), { force: true });
+    }
+    await flipByte(chunkFile(drained, bad), 5);
+    await change(drained.id, "drain");
+    await move(cluster.ports, range(0, 4095), NEVER);
+    const { partitions, chunks, lostChunks } = await call(cluster.broker, ring.moves, {});
+    expect([partitions.done, chunks.done, lostChunks]).toEqual([partitions.total, chunks.total, 2]);
+    expect(await call(cluster.broker, ring.moving, { first: 0, last: 4095 })).toEqual([]);
+    expect(cluster.told).toContain("chunks are lost: no disk that is known has a good copy");
+    expect([(await chunksOn(drained)).size, await cluster.lacking()]).toEqual([0, 6]);
+
+    const outside = cluster.disks[4]!;
+    await call(cluster.broker, ring.register, { address: outside.address });
+    const client = new DiskClient({ address: outside.address, secret: process.env["DISK_SECRET"]! });
+    await client.putChunk({ hash: gone, bytes, epoch: (await call(cluster.broker, ring.get, {})).epoch });
+    client.close();
+    await execute(cluster.db, "update missing_copies set run_at = now()");
+    for (const disk of await cluster.owners(gone)) await repair(cluster.ports, disk, NEVER);
+    expect(await cluster.holders(gone)).toEqual(expect.arrayContaining(await cluster.owners(gone)));
+    expect(await cluster.lacking()).toBe(3);
+  });
+
+  it("brings everything else of a partition when one copy cannot be brought", async () => {
+    await change(cluster.disks[1]!.id, "add");
+    const moving = await call(cluster.broker, ring.moving, { first: 0, last: 4095 });
+    const full = new Set((await cluster.chunks()).map((chunk) => Number.parseInt(chunk.slice(0, 3), 16)));
+    const { partition, epoch, owners } = moving.find((one) => full.has(one.partition))!;
+    const size = 10;
+    const two = ["00", "11"].map((end) => partition.toString(16).padStart(3, "0").padEnd(62, "0") + end);
+    const brought: string[] = [];
+    const failing: Ports = {
+      ...cluster.ports,
+      chunksIn: async () => two.map((chunk) => ({ chunk, size, needed: true, leaving: false })),
+      async copy({ chunk }) {
+        if (chunk === two[0]) throw failure("DISK_FULL", "There is no room.");
+        brought.push(chunk);
+        return true;
+      },
+    };
+    await expect(move(failing, range(partition, partition), NEVER)).rejects.toMatchObject({ type: "DISK_FULL" });
+    expect(brought).toEqual(owners.map(() => two[1]));
+    expect(await call(cluster.broker, ring.moving, { first: partition, last: partition })).toMatchObject([{ epoch, verified: false }]);
   });
 });

@@ -11,13 +11,18 @@ import type { Database } from "../../mixins/database/sql.ts";
 import blobsService from "../../services/blobs/blobs.service.ts";
 import jobsService from "../../services/jobs/jobs.service.ts";
 import { call } from "../../services/kernel/rpc.ts";
+import { ring } from "../../services/ring/contract.ts";
 import ringService from "../../services/ring/ring.service.ts";
 import { storage, type StoredBlob } from "../../services/storage/contract.ts";
 import storageService from "../../services/storage/storage.service.ts";
 import upkeepService from "../../services/upkeep/upkeep.service.ts";
+import { eventually } from "./eventually.ts";
 import { startDisks, type TestDisk } from "./disks.ts";
 import { testDatabase } from "./postgres.ts";
 import { startServices } from "./services.ts";
+
+/** Disks are asked while everything else starts, on a machine that may be busy. */
+const RING_MS = 60_000;
 
 export interface Cluster {
   readonly broker: ServiceBroker;
@@ -41,6 +46,7 @@ export async function startCluster({
   const environment = { DISKS: ((await through?.(addresses)) ?? addresses).join(","), DISK_SECRET: secret, ...settings };
   Object.assign(process.env, environment);
   const broker = await startServices(database.url, ringService, blobsService, jobsService, storageService, ...services);
+  await eventually(() => call(broker, ring.get, {}), { what: "a ring", timeoutMs: RING_MS });
   return {
     broker,
     db: openDatabase(database.url, { connectionsMax: loadConfig().DATABASE_POOL }),

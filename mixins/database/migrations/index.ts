@@ -7,6 +7,7 @@ import * as users from "./0005-users.ts";
 import * as uploads from "./0006-uploads.ts";
 import * as runs from "./0008-runs.ts";
 import * as storyboard from "./0009-storyboard.ts";
+import * as lost from "./0025-lost-chunks.ts";
 
 export interface Migration {
   /** Sorts in the order of the list. */
@@ -15,4 +16,4 @@ export interface Migration {
   readonly down: string;
 }
 
-export const migrations: readonly Migration[] = [main, plan, chunks, catalogue, users, uploads, runs, storyboard];
+export const migrations: readonly Migration[] = [main, plan, chunks, catalogue, users, uploads, runs, storyboard, lost];

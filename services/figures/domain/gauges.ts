@@ -19,6 +19,7 @@ export const gauges = {
   "tritontube.missing.age.seconds": { labels: ["disk"], about: "How long the oldest of them has been missing." },
   "tritontube.moves.partitions.left": { labels: [], about: "Partitions that are not where the ring wants them." },
   "tritontube.moves.bytes.left": { labels: [], about: "Bytes that have to be moved yet." },
+  "tritontube.moves.chunks.lost": { labels: [], about: "Chunks that the last change of the ring passed over: no disk has a good copy." },
   "tritontube.jobs": { labels: ["kind", "state"], about: "Jobs that are not done." },
   "tritontube.jobs.age.seconds": { labels: ["kind"], about: "How long the oldest queued job of a kind has waited." },
 } as const satisfies Record<string, Gauge>;
@@ -48,7 +49,7 @@ interface Progress {
 interface Told {
   readonly epoch: number;
   readonly disks: readonly Disk[];
-  readonly moves: { readonly partitions: Progress; readonly bytes: Progress };
+  readonly moves: { readonly partitions: Progress; readonly bytes: Progress; readonly lostChunks: number };
   readonly backlog: readonly { readonly disk: string; readonly copies: number; readonly bytes: number; readonly oldest: string }[];
   readonly depth: readonly {
     readonly kind: string;
@@ -88,6 +89,7 @@ export function readingsOf({ epoch, disks, moves, backlog, depth, now }: Told): 
     "tritontube.missing.age.seconds": ofBacklog(({ oldest }) => secondsSince(oldest)),
     "tritontube.moves.partitions.left": left(moves.partitions),
     "tritontube.moves.bytes.left": left(moves.bytes),
+    "tritontube.moves.chunks.lost": single(moves.lostChunks),
     "tritontube.jobs": depth.flatMap(({ kind, queued, running, failed }) =>
       Object.entries({ queued, running, failed }).map(([state, value]) => ({ labels: { kind, state }, value })),
     ),

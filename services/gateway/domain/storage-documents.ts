@@ -45,6 +45,7 @@ const movesSchema = z
     partitions: progress,
     chunks: progress,
     bytes: progress,
+    lostChunks: count.describe("passed over: no disk that is known has a good copy"),
     copiedBytes: bytes,
     bytesPerSecond: count,
     secondsLeft: count.nullable().describe("null while it is not known, 0 when nothing moves"),

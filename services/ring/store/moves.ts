@@ -52,7 +52,7 @@ export async function insertMoves(tx: Tx, epoch: number, moves: readonly Move[])
        select partition, $1, former, chunks, bytes
        from jsonb_to_recordset($2::jsonb) as given (partition integer, former uuid[], chunks bigint, bytes bigint)
        on conflict (partition) do update set epoch = excluded.epoch, state = 'planned', former = excluded.former,
-         chunks_total = excluded.chunks_total, bytes_total = excluded.bytes_total, chunks_done = 0, bytes_done = 0, bytes_copied = 0,
+         chunks_total = excluded.chunks_total, bytes_total = excluded.bytes_total, chunks_done = 0, chunks_lost = 0, bytes_done = 0, bytes_copied = 0,
          started_at = null`,
       [epoch, JSON.stringify(batch)],
     );
@@ -97,6 +97,7 @@ export async function noteMove(db: Database, move: z.output<typeof ring.moved.pa
     move.bytesTotal ?? null,
     move.bytesDone ?? null,
     move.bytesCopied ?? null,
+    move.chunksLost ?? null,
   ];
   const noted = await execute(
     db,
@@ -104,7 +105,7 @@ export async function noteMove(db: Database, move: z.output<typeof ring.moved.pa
        state = case when $3 = 'copying' then case state when 'verified' then state else 'copying' end else 'verified' end,
        chunks_total = coalesce($4::bigint, chunks_total), chunks_done = coalesce($5::bigint, chunks_done),
        bytes_total = coalesce($6::bigint, bytes_total), bytes_done = coalesce($7::bigint, bytes_done),
-       bytes_copied = greatest(bytes_copied, $8::bigint),
+       bytes_copied = greatest(bytes_copied, $8::bigint), chunks_lost = coalesce($9::bigint, chunks_lost),
        started_at = coalesce(started_at, now()), finished_at = case when $3 = 'cleared' then now() end
      where partition = $1 and epoch = $2 and finished_at is null`,
     bind,
@@ -136,7 +137,7 @@ export async function dropForeignCopies(db: Database, members: readonly string[]
 }
 
 type Sums = Readonly<
-  Record<"partitions" | "partitionsDone" | "chunks" | "chunksDone" | "bytes" | "bytesDone" | "copied" | "seconds", string>
+  Record<"partitions" | "partitionsDone" | "chunks" | "chunksDone" | "bytes" | "bytesDone" | "copied" | "lost" | "seconds", string>
 >;
 
 export async function movesSoFar(db: Database, epoch: number): Promise<Moves> {
@@ -144,7 +145,7 @@ export async function movesSoFar(db: Database, epoch: number): Promise<Moves> {
     db,
     `select count(*) as partitions, count(*) filter (where state = 'verified') as "partitionsDone",
        coalesce(sum(chunks_total), 0) as chunks, coalesce(sum(chunks_done), 0) as "chunksDone",
-       coalesce(sum(bytes_total), 0) as bytes, coalesce(sum(bytes_done), 0) as "bytesDone", coalesce(sum(bytes_copied), 0) as copied,
+       coalesce(sum(bytes_total), 0) as bytes, coalesce(sum(bytes_done), 0) as "bytesDone", coalesce(sum(bytes_copied), 0) as copied, coalesce(sum(chunks_lost), 0) as lost,
        coalesce(extract(epoch from coalesce(case when bool_and(finished_at is not null) then max(finished_at) end, now()) - min(started_at)), 0) as seconds
      from partitions`,
   ))!;
@@ -156,6 +157,7 @@ export async function movesSoFar(db: Database, epoch: number): Promise<Moves> {
     partitions: { total: n("partitions"), done: n("partitionsDone") },
     chunks: { total: n("chunks"), done: n("chunksDone") },
     bytes: { total: n("bytes"), done: n("bytesDone") },
+    lostChunks: n("lost"),
     copiedBytes: n("copied"),
     bytesPerSecond: Math.round(bytesPerSecond),
     secondsLeft: n("partitions") === n("partitionsDone") ? 0 : bytesPerSecond > 0 ? Math.ceil(left / bytesPerSecond) : null,

@@ -58,6 +58,8 @@ export interface Moved {
 export interface MoveFigures {
   readonly chunksTotal: number;
   readonly chunksDone: number;
+  /** Chunks of which no disk has a good copy; the other figures leave them out. */
+  readonly chunksLost: number;
   readonly bytesTotal: number;
   readonly bytesDone: number;
   readonly bytesCopied: number;
@@ -95,7 +97,7 @@ interface Rows {
 
 /** The disks. */
 interface Disks {
-  /** Brings a copy to a disk, unless it is there. Answers whether it was not. */
+  /** Brings a copy to a disk, unless it is there. Answers whether it was not. NOT_ENOUGH_DISKS when no disk that is known has a good one. */
   copy(copy: CopyOf & { readonly epoch?: number }): Promise<boolean>;
   /** The version of the copy that a disk holds. */
   holds(copy: { readonly disk: string; readonly chunk: string; readonly epoch: number }): Promise<string | undefined>;

@@ -294,6 +294,8 @@ export interface Moves {
     readonly total: number;
     readonly done: number;
   };
+  /** passed over: no disk that is known has a good copy */
+  readonly lostChunks: number;
   /** bytes */
   readonly copiedBytes: number;
   readonly bytesPerSecond: number;
