@@ -75,6 +75,15 @@ export async function cancelJobs(tx: Tx, videoId: string): Promise<void> {
   );
 }
 
+/** As if there had never been any work on the video. Whoever holds some of it finds that it is lost. */
+export async function forgetWork(tx: Tx, videoId: string): Promise<void> {
+  await execute(
+    tx,
+    "delete from jobs where id in (select id from jobs where video_id = $1 and kind like 'video.%' order by id for update)",
+    [videoId],
+  );
+}
+
 /** What was cancelled or has failed of the work on a video waits again, as if it had never been tried; what is done stays done. Answers the kinds. */
 export async function reviveJobs(tx: Tx, videoId: string): Promise<readonly JobKind[]> {
   const revived = await rows<{ kind: JobKind }>(

@@ -28,6 +28,7 @@ export function handOf(
         tasks: [...tasks],
       });
     },
+    planAnew: async () => void (await call(broker, videos.planAnew, { job })),
     async publish({ segments, ...about }) {
       await call(broker, videos.publish, { job, ...about, segments: [...segments] });
     },

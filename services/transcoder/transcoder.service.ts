@@ -1,17 +1,19 @@
 /** Turns sources into renditions. It is asked for nothing but work: any number of transcoders may run, and each takes what it has slots for. */
 import type { ServiceSchema } from "moleculer";
 import { loadConfig } from "../../config/index.ts";
-import { worker, type JobReport } from "../../mixins/worker.mixin.ts";
+import { worker, type JobReport, type WorkControl } from "../../mixins/worker.mixin.ts";
+import { failure } from "../kernel/errors.ts";
 import { call, implement } from "../kernel/rpc.ts";
-import { PRIORITY } from "../jobs/contract.ts";
+import { PRIORITY, type Job } from "../jobs/contract.ts";
 import { videos } from "../videos/contract.ts";
 import { transcoder } from "./contract.ts";
-import { taskOf } from "./domain/plan.ts";
+import { ageOf, taskOf, type TaskKind, type TaskOf } from "./domain/plan.ts";
 import { handOf, hurried } from "./hand.ts";
 import { toolbox, type WithTools } from "./toolbox.ts";
 import { encodeAudio, encodeSpan } from "./work/encode.ts";
 import { inspect } from "./work/inspect.ts";
 import { makeStoryboard, takePicture } from "./work/picture.ts";
+import type { Hand } from "./work/ports.ts";
 
 /** Work that hardly needs a processor does not wait behind spans; and nothing is played before it was inspected, so that waits for nothing. */
 const LIGHT_SLOTS = 2;
@@ -25,6 +27,23 @@ const ofVideo = {
     await call(this.broker, videos.fail, report);
   },
 } as const;
+
+/** Work that a plan asks for. While programs are exchanged there are plans of others: of an older one the video is planned anew; of a newer one the work waits for its program. */
+function planned<K extends TaskKind>(
+  kind: K,
+  work: (this: WithTools, task: TaskOf<K>, hand: Hand, job: Pick<Job, "priority">) => Promise<void>,
+) {
+  return {
+    ...ofVideo,
+    async work(this: WithTools, job: Job, control: WorkControl) {
+      const hand = handOf(this, job, control);
+      const age = ageOf(job.payload);
+      if (age === "older") return await hand.ports.planAnew();
+      if (age === "newer") throw failure("SERVICE_UNAVAILABLE", "The work was planned by a newer program than this one.");
+      await work.call(this, taskOf(kind, job.payload), hand, job);
+    },
+  };
+}
 
 const service: ServiceSchema<object, object, object, WithTools> = {
   name: "transcoder",
@@ -46,29 +65,15 @@ const service: ServiceSchema<object, object, object, WithTools> = {
             await inspect(job.payload, handOf(this, job, control), { limits, preset: X264_PRESET, startPriority: PRIORITY.start });
           },
         },
-        "video.span": {
-          ...ofVideo,
-          async work(job, control) {
-            const hand = handOf(this, job, control);
-            await encodeSpan(taskOf("video.span", job.payload), job.priority < PRIORITY.start ? hand : hurried(this, hand));
-          },
-        },
-        "video.audio": {
-          ...ofVideo,
-          async work(job, control) {
-            await encodeAudio(taskOf("video.audio", job.payload), handOf(this, job, control));
-          },
-        },
+        "video.span": planned("video.span", async function (task, hand, { priority }) {
+          await encodeSpan(task, priority < PRIORITY.start ? hand : hurried(this, hand));
+        }),
+        "video.audio": planned("video.audio", encodeAudio),
+        "video.picture": planned("video.picture", takePicture),
         "video.storyboard": {
           ...ofVideo,
           async work(job, control) {
             await makeStoryboard(handOf(this, job, control));
-          },
-        },
-        "video.picture": {
-          ...ofVideo,
-          async work(job, control) {
-            await takePicture(taskOf("video.picture", job.payload), handOf(this, job, control));
           },
         },
       },

@@ -370,6 +370,8 @@ export const videos = contract("videos", {
     scope: "cluster",
     idempotent: false,
   }),
+  /** The plan of a video that is in process is of no use any more: its work is dropped with what it made, and its source is inspected again. JOB_LOST. */
+  planAnew: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: false }),
   /** Segments of one rendition that are durable. The initialisation is the same for every span; another one is TRANSCODE_FAILED, unless a single job makes the rendition: then it starts over. */
   publish: action({
     params: z.strictObject({

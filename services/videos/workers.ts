@@ -3,9 +3,9 @@ import { broadcast, type Handlers } from "../kernel/rpc.ts";
 import { segmentsStored, type videos } from "./contract.ts";
 import type { VideosService } from "./self.ts";
 import { publishStoryboard } from "./store/storyboard.ts";
-import { applyPlan, begin, fail, finish, publish, publishThumbnail } from "./store/work.ts";
+import { applyPlan, begin, fail, finish, planAnew, publish, publishThumbnail } from "./store/work.ts";
 
-type Told = "begin" | "applyPlan" | "publish" | "publishThumbnail" | "publishStoryboard" | "finish" | "fail";
+type Told = "begin" | "applyPlan" | "planAnew" | "publish" | "publishThumbnail" | "publishStoryboard" | "finish" | "fail";
 
 export const workers: Pick<Handlers<typeof videos, VideosService>, Told> = {
   async begin({ job }) {
@@ -13,6 +13,9 @@ export const workers: Pick<Handlers<typeof videos, VideosService>, Told> = {
   },
   async applyPlan({ job, ...plan }) {
     return await this.announce(await applyPlan(this.db, job, plan));
+  },
+  async planAnew({ job }) {
+    return await this.announce(await planAnew(this.db, job));
   },
   async publish({ job, ...publication }) {
     await broadcast(this.broker, segmentsStored, { id: await publish(this.db, job, publication) });

@@ -3,6 +3,7 @@ import { jobs } from "../../services/jobs/contract.ts";
 import { onlyPerson } from "../../services/kernel/principal.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { videos } from "../../services/videos/contract.ts";
+import { eventually } from "../support/eventually.ts";
 import { plan, refOf, startCatalogue, typeOf, type TestCatalogue } from "../support/videos.ts";
 
 let here: TestCatalogue;
@@ -180,6 +181,23 @@ describe("the work on a video", () => {
     await call(here.broker, videos.fail, { job: refOf(picture), failure: { type: "TRANSCODE_FAILED", message: "black" }, final: true });
     expect(await here.statusOf(id)).toBe("ready");
     expect(await typeOf(call(here.broker, videos.thumbnail, { id }))).toBe("PICTURE_NOT_FOUND");
+  });
+
+  it("is planned anew from the source when its plan is of no use any more, under addresses of its own", async () => {
+    const id = await here.newVideo();
+    const [span, , audio] = await here.convert();
+    await here.finish(audio);
+    await call(here.broker, videos.planAnew, { job: refOf(span) });
+    expect(await rows(here.db, "select kind, state from jobs where video_id = $1", [id])).toEqual([
+      { kind: "video.inspect", state: "queued" },
+    ]);
+    expect(await rows(here.db, "select 1 from segments where video_id = $1", [id])).toEqual([]);
+    expect(await typeOf(here.publish(span, "720p", 1))).toBe("JOB_LOST");
+    expect(await typeOf(call(here.broker, videos.planAnew, { job: refOf(span) }))).toBe("JOB_LOST");
+    await eventually(() => here.told.includes(`cancelled ${id}`), { what: "the workers to be told" });
+    await here.finish(...(await here.convert()));
+    expect(await here.statusOf(id)).toBe("ready");
+    expect((await call(here.broker, videos.playback, { id })).revision).toBe(2);
   });
 
   it("never waits for itself: cancelling, renewing and ending the jobs of a video at the same time ends", async () => {

@@ -216,6 +216,7 @@ function videosStandIn(catalogue: Catalogue): ServiceSchema {
       ...ownersIn(catalogue),
       begin: unused,
       applyPlan: unused,
+      planAnew: unused,
       publish: unused,
       publishStoryboard: unused,
       publishThumbnail: unused,

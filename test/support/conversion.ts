@@ -110,6 +110,7 @@ export class Workshop {
         put: async (bytes) => this.store(bytes),
         begin: nothing,
         applyPlan: nothing,
+        planAnew: nothing,
         publish: nothing,
         publishThumbnail: nothing,
         stored: async () => await Promise.reject(new Error("No job of a plan asks for what is stored.")),

@@ -7,7 +7,7 @@ import type { SourceFacts } from "./facts.ts";
 import { perSecond, type Rate } from "./rate.ts";
 import { DEMUXERS, type Demuxer } from "./whitelist.ts";
 
-/** Grows when a task means something else than before: a transcoder refuses what it was not built for. */
+/** Grows when a task means something else than before: what an older program planned is planned anew, what a newer one planned is left to it. */
 export const PLAN_VERSION = 3;
 
 /** Against 4 s the same quality takes 11 % more bytes with 2 s, and 5 % fewer with 6 s; a seek waits for one segment. */
@@ -82,12 +82,22 @@ export type PictureTask = z.infer<typeof pictureTask>;
 
 const tasks = { "video.span": spanTask, "video.audio": audioTask, "video.picture": pictureTask } as const;
 export type TaskKind = keyof typeof tasks;
+export type TaskOf<K extends TaskKind> = z.output<(typeof tasks)[K]>;
 
-/** Reads the payload of a job. It is our own, but perhaps of another version of this program: TRANSCODE_FAILED. */
-export function taskOf<K extends TaskKind>(kind: K, payload: unknown): z.output<(typeof tasks)[K]> {
+const versioned = z.looseObject({ version: z.int() });
+
+/** Whether the payload of a job is of a program that came before this one, or after it; what tells no version is as old as can be. */
+export function ageOf(payload: unknown): "older" | "same" | "newer" {
+  const planned = versioned.safeParse(payload).data?.version ?? 0;
+  if (planned === PLAN_VERSION) return "same";
+  return planned < PLAN_VERSION ? "older" : "newer";
+}
+
+/** Reads the payload of a job, which is of this version. TRANSCODE_FAILED when it is not what was planned. */
+export function taskOf<K extends TaskKind>(kind: K, payload: unknown): TaskOf<K> {
   const parsed = tasks[kind].safeParse(payload);
-  if (parsed.success) return parsed.data as z.output<(typeof tasks)[K]>;
-  throw failure("TRANSCODE_FAILED", "The work was planned by another version of this program.", { data: { log: parsed.error.message } });
+  if (parsed.success) return parsed.data as TaskOf<K>;
+  throw failure("TRANSCODE_FAILED", "The work is not what this program plans.", { data: { log: parsed.error.message } });
 }
 
 export interface PlannedTask {

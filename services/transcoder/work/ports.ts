@@ -32,6 +32,8 @@ export interface Ports {
   put(bytes: Uint8Array<ArrayBuffer>): Promise<StoredBlob>;
   begin(): Promise<void>;
   applyPlan(facts: SourceFacts, plan: Plan): Promise<void>;
+  /** The plan that this job is part of is of no use any more: the video is inspected again. */
+  planAnew(): Promise<void>;
   publish(publication: Publication): Promise<void>;
   publishThumbnail(picture: StoredBlob): Promise<void>;
   /** The smallest quality of a video that is ready. */

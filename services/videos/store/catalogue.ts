@@ -59,6 +59,18 @@ export async function create(db: Database, video: NewVideo): Promise<Change> {
   });
 }
 
+/** The video is made anew from its source, under addresses of its own; what was made of it before is dropped. */
+export async function inspectAnew(tx: Tx, id: string): Promise<readonly JobKind[]> {
+  const former = await execute(tx, "delete from renditions where video_id = $1", [id]);
+  const source = await one<{ blob: string; size: number; filename: string }>(
+    tx,
+    `update videos set revision = revision + $2, updated_at = now() where id = $1
+     returning encode(source_blob, 'hex') as blob, source_size::float8 as size, filename`,
+    [id, former > 0 ? 1 : 0],
+  );
+  return source ? await enqueue(tx, [{ kind: "video.inspect", videoId: id, payload: { ...source } }]) : [];
+}
+
 async function insert(tx: Tx, { id, title, description, tags, visibility, owner, filename, source }: NewVideo): Promise<boolean> {
   const made = await execute(
     tx,

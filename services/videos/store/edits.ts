@@ -1,11 +1,11 @@
 /** What people do to a video that is there: change what is said of it, bring it back, try it again, make an end of it. */
-import { enqueue, type JobKind } from "../../../mixins/database/enqueue.ts";
+import type { JobKind } from "../../../mixins/database/enqueue.ts";
 import { cancelJobs, reviveJobs } from "../../../mixins/database/jobs.ts";
-import { execute, one, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
+import { execute, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { Principal } from "../../kernel/principal.ts";
 import { transition } from "../domain/lifecycle.ts";
-import { after, lockOwn, notFound, type Change, type LockedVideo } from "./catalogue.ts";
+import { after, inspectAnew, lockOwn, notFound, type Change, type LockedVideo } from "./catalogue.ts";
 
 /** What a person may say of a video. What is left out stays as it is. */
 export interface Said {
@@ -77,17 +77,10 @@ export async function retry(db: Database, { id, as }: Asked): Promise<Change> {
   });
 }
 
-/** Work that was left. When nothing of it is, the video is made anew from its source, under addresses of its own. */
+/** Work that was left. When nothing of it is, the video is made anew. */
 async function resume(tx: Tx, { id }: LockedVideo): Promise<readonly JobKind[]> {
   const revived = await reviveJobs(tx, id);
-  if (revived.length > 0) return revived;
-  const source = await one<{ blob: string; size: number; filename: string }>(
-    tx,
-    `update videos set revision = revision + (exists (select 1 from renditions where video_id = $1))::integer where id = $1
-     returning encode(source_blob, 'hex') as blob, source_size::float8 as size, filename`,
-    [id],
-  );
-  return source ? await enqueue(tx, [{ kind: "video.inspect", videoId: id, payload: { ...source } }]) : [];
+  return revived.length > 0 ? revived : await inspectAnew(tx, id);
 }
 
 /** For ever: its row, and with it every row that names its blobs. Their space is reclaimed when no other video needs them. */

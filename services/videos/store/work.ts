@@ -1,12 +1,12 @@
 /** What workers make of a video. Each step is one transaction with the end of its job, so that a job that is lost has changed nothing. */
 import { enqueue, type NewJob } from "../../../mixins/database/enqueue.ts";
-import { assertHeld, cancelJobs, completeJob, failJob, jobSubject } from "../../../mixins/database/jobs.ts";
+import { assertHeld, cancelJobs, completeJob, failJob, forgetWork, jobSubject } from "../../../mixins/database/jobs.ts";
 import { execute, one, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure as failed } from "../../kernel/errors.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import { flawOf, type StoredRendition } from "../domain/completeness.ts";
 import { segmentsOf, type Run } from "../domain/runs.ts";
-import { after, lock, type Change, type LockedVideo } from "./catalogue.ts";
+import { after, inspectAnew, lock, type Change, type LockedVideo } from "./catalogue.ts";
 
 /** Why a video is not to be had, for a person. */
 interface Failure {
@@ -80,6 +80,15 @@ export async function applyPlan(db: Database, job: JobRef, { facts, renditions, 
       tasks.map((task) => ({ ...task, videoId: video.id })),
     );
     return { id: video.id, enqueued, ...(status === video.status ? {} : { status }) };
+  });
+}
+
+/** The jobs of a plan go for good: revived with the video, they would have it planned anew once more. */
+export async function planAnew(db: Database, job: JobRef): Promise<Change> {
+  return await withVideo(db, job, async (tx, video) => {
+    await assertHeld(tx, job);
+    await forgetWork(tx, video.id);
+    return { id: video.id, enqueued: await inspectAnew(tx, video.id), cancelled: true };
   });
 }
 

@@ -1,6 +1,6 @@
 import { errorType } from "../../../services/kernel/errors.ts";
 import type { SourceFacts } from "../../../services/transcoder/domain/facts.ts";
-import { PLAN_VERSION, planOf, segmentFrames, spanStarts, taskOf } from "../../../services/transcoder/domain/plan.ts";
+import { ageOf, PLAN_VERSION, planOf, segmentFrames, spanStarts, taskOf } from "../../../services/transcoder/domain/plan.ts";
 
 const settings = { preset: "veryfast", startPriority: 1000 };
 const blob = { blob: "ab".repeat(32), size: 1000, demuxer: "mov" } as const;
@@ -142,16 +142,24 @@ describe("a plan", () => {
     expect(spans.map(({ priority }) => priority)).toEqual([1000, 999, 998]);
   });
 
-  it("is refused by a transcoder of another version", () => {
-    let thrown: unknown;
-    try {
-      taskOf("video.audio", { ...plan.tasks[0]?.payload, version: PLAN_VERSION + 1 });
-    } catch (error) {
-      thrown = error;
-    }
-    expect(errorType(thrown)).toBe("TRANSCODE_FAILED");
+  it("tells by its version which program made it", () => {
+    const task = plan.tasks[0]?.payload;
+    const ages = [task, { ...task, version: PLAN_VERSION - 1 }, { ...task, version: PLAN_VERSION + 1 }, {}, null].map(ageOf);
+    expect(ages).toEqual(["same", "older", "newer", "older", "older"]);
+  });
+
+  it("is not believed where it is not what this version plans", () => {
+    expect(errorType(thrownBy(() => taskOf("video.audio", { ...plan.tasks[0]?.payload, seconds: -1 })))).toBe("TRANSCODE_FAILED");
   });
 });
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}
 
 /** In segments. */
 const lengths = (segments: number): number[] => {
