@@ -179,8 +179,19 @@ describe("the server", () => {
     ).toBe(1008);
   });
 
+  it("keeps no topic for a client that is gone before its wish is fulfilled", () => {
+    const socket = Object.assign(new EventEmitter(), { OPEN: 1, readyState: 1, terminate: () => undefined });
+    const connection = new Connection(socket as never, { as: onlyPerson, onWish: async () => {}, onClose: () => {} });
+    expect(connection.add(`video:${randomUUID()}`)).toBe(true);
+    socket.readyState = 3;
+    socket.emit("close");
+    expect([connection.add(`video:${randomUUID()}`), [...connection.topics].length]).toEqual([false, 1]);
+  });
+
   it("drops a reader that does not read", () => {
     const socket = Object.assign(new EventEmitter(), {
+      OPEN: 1,
+      readyState: 1,
       bufferedAmount: 0,
       sent: 0,
       send: () => (socket.sent += 1),

@@ -61,8 +61,9 @@ export class Connection {
     return this.#told.has(topic);
   }
 
-  /** False when it has as many as it may have; it is told so. */
+  /** False when it has as many as it may have, and is told so; and when it is closed, since nobody would take the topic from it again. */
   add(topic: string): boolean {
+    if (this.#socket.readyState !== this.#socket.OPEN) return false;
     if (this.#told.has(topic)) return true;
     if (this.#told.size >= TOPICS_MAX) {
       this.refuse(topic, failure("TOO_BUSY", `A connection may have ${TOPICS_MAX} topics.`));
