@@ -14,6 +14,7 @@ import { RateLimits } from "./limits.ts";
 import { Live } from "./live.ts";
 import { openapiOf } from "./openapi.ts";
 import { PlaybackDirectory } from "./playback.ts";
+import { Plays } from "./plays.ts";
 import { ResumableUploads } from "./resumable.ts";
 import { apiRoutes } from "./routes.ts";
 import type { GatewayState } from "./state.ts";
@@ -26,6 +27,7 @@ export interface GatewayParts {
   readonly state: GatewayState;
   readonly waiting: WaitingRoom;
   readonly limits: RateLimits;
+  readonly plays: Plays;
   readonly door: Door;
   readonly live: Live;
 }
@@ -37,19 +39,21 @@ export function assemble(service: Pick<Service, "broker" | "logger">, config: Co
   const body = { bytesMax: config.UPLOAD_BYTES_MAX, idleMs: config.UPLOAD_IDLE_SECONDS * 1000 };
   // Each fills a buffer for as long as its client likes; two stay free, so that what has come in can always go on to the disks.
   const uploads = new Uploads({ ...body, atOnce: Math.max(1, Math.min(config.UPLOADS_AT_ONCE, config.WRITE_BUFFERS - 2)) });
+  const identities = new Identities(config.AUTH_MODE);
+  const plays = new Plays(broker, async (caller) => await identities.keys(caller));
   const state: GatewayState = {
-    playback: new PlaybackDirectory(waiting),
+    playback: new PlaybackDirectory(waiting, plays),
     uploads,
     resumable: new ResumableUploads(body, uploads),
     health: new Health(broker, version),
-    identities: new Identities(config.AUTH_MODE),
+    identities,
     description: descriptionContent(openapiOf(apiRoutes, version)),
     page: loadPage(join(root, "web/dist")),
   };
   // Where only this machine can ask, and nobody signs in, there is one person: nobody to share with.
   const limits = new RateLimits(broker, config.RATE_LIMITS ?? (config.AUTH_MODE !== "none" || !isLoopback(config)));
   const door = new Door({ state, limits, clients: new Clients(config.TRUSTED_PROXIES ?? []), logger, config });
-  return { state, waiting, limits, door, live: new Live(service, door) };
+  return { state, waiting, limits, plays, door, live: new Live(service, door) };
 }
 
 /** Undefined for plain HTTP. */

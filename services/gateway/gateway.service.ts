@@ -108,12 +108,14 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
     this.parts.limits.start((error) =>
       this.logger.warn({ reason: messageOf(error) }, "the shared count of requests cannot be reached; counting alone"),
     );
+    this.parts.plays.start((error) => this.logger.warn({ reason: messageOf(error) }, "views cannot be told; trying again"));
   },
 
   async stopped() {
     this.parts.waiting.close();
     await this.parts.live.stop();
     await this.parts.limits.stop();
+    await this.parts.plays.stop();
     await this.http.close();
   },
 };

@@ -9,6 +9,7 @@ import { one, signedSchema } from "./domain/documents.ts";
 import { API, videoPath } from "./domain/links.ts";
 import { byId, captions, nothing, segment, stream } from "./domain/parameters.ts";
 import { sign, SIGNATURE_SECONDS_MAX } from "./domain/signature.ts";
+import { countedAs } from "./http/client.ts";
 import type { Reply } from "./http/reply.ts";
 import type { Viewer } from "./playback.ts";
 import { route, type GatewayState } from "./state.ts";
@@ -174,8 +175,8 @@ export const playbackRoutes: readonly Route<GatewayState>[] = [
 ];
 
 /** Who watches, and what shows that they may. */
-export function viewerOf({ caller, as, query }: Request<unknown, Query>): Viewer {
-  return { caller, as, signature: query.signature };
+export function viewerOf({ caller, as, query, client, req }: Request<unknown, Query>): Viewer {
+  return { caller, as, signature: query.signature, viewer: req.method === "GET" ? (as.id ?? countedAs(client.address)) : undefined };
 }
 
 async function signAddresses(

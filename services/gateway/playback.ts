@@ -10,9 +10,10 @@ import { videos, type Playback, type PlaybackRendition, type SegmentRow, type St
 import { mpd } from "./domain/dash.ts";
 import { captionsPlaylist, masterPlaylist, mediaPlaylist } from "./domain/hls.ts";
 import type { CaptionsAddress, SegmentAddress, StreamAddress } from "./domain/links.ts";
-import { segmentCount } from "./domain/presentation.ts";
+import { durationS, segmentCount } from "./domain/presentation.ts";
 import { storyboardVtt } from "./domain/storyboard.ts";
 import type { Content } from "./http/reply.ts";
+import type { Plays } from "./plays.ts";
 import type { Waiter, WaitingRoom } from "./waiting.ts";
 
 /** How long a video counts as existing without being asked for. The event of its deletion comes sooner; this is for when it is lost. */
@@ -36,6 +37,8 @@ export interface Viewer {
   readonly as: Principal;
   /** Of the address that was asked: what a manifest names is asked with it, too. */
   readonly signature: string | undefined;
+  /** Whom a view counts for; undefined for who asks without wanting the bytes. */
+  readonly viewer: string | undefined;
 }
 
 export class PlaybackDirectory {
@@ -45,9 +48,11 @@ export class PlaybackDirectory {
   /** Rows never change: the revision is part of their address. Whether the video is still there is the first cache's question. */
   readonly #pages = new LRUCache<string, Promise<SegmentPage>>({ max: PAGES_MAX });
   readonly #waiting: WaitingRoom;
+  readonly #plays: Plays;
 
-  constructor(waiting: WaitingRoom) {
+  constructor(waiting: WaitingRoom, plays: Plays) {
     this.#waiting = waiting;
+    this.#plays = plays;
   }
 
   /** What was remembered of a video is no longer true. */
@@ -81,7 +86,12 @@ export class PlaybackDirectory {
   async segment(viewer: Viewer, at: SegmentAddress, waiter: Waiter): Promise<Content> {
     const { playback, rendition } = await this.#rendition(viewer, at);
     if (at.number > segmentCount(rendition)) throw noSegment(at, String(at.number));
-    return media(viewer, playback, rendition, await this.#row(viewer.caller, at, waiter));
+    const row = await this.#row(viewer.caller, at, waiter);
+    if (viewer.viewer !== undefined && rendition.kind === "video") {
+      const seconds = row.duration / rendition.timescale;
+      this.#plays.watched({ id: at.id, viewer: viewer.viewer, number: at.number, seconds, totalS: durationS(playback) });
+    }
+    return media(viewer, playback, rendition, row);
   }
 
   async thumbnail(viewer: Viewer, id: string): Promise<Content> {

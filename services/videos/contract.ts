@@ -218,6 +218,12 @@ const said = z
 const time = z.iso.datetime({ offset: true, error: "must be a time such as 2026-11-22T16:00:00Z" });
 const seconds = z.number().min(0).max(1e9);
 
+/** A viewer is 16 bytes that stand for somebody and mean nothing elsewhere. */
+const play = z.strictObject({ id: uuid, viewer: z.string().regex(/^[0-9a-f]{32}$/) });
+export type Play = Readonly<z.infer<typeof play>>;
+/** A message of 80 KB. */
+export const PLAYS_BATCH_MAX = 1000;
+
 const noParams = z.strictObject({});
 const byId = z.strictObject({ id: uuid });
 /** What somebody asks about a video: VIDEO_NOT_FOUND also for who may not see it. */
@@ -348,6 +354,13 @@ export const videos = contract("videos", {
   want: action({
     params: z.strictObject({ id: uuid, revision: z.int().positive(), rendition: renditionName, number: z.int().positive() }),
     returns: returns<SegmentRow | null>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  /** Somebody watches: counted as a view, unless the same viewer has done so lately. Told again while it goes on. */
+  played: action({
+    params: z.strictObject({ plays: z.array(play).min(1).max(PLAYS_BATCH_MAX) }),
+    returns: returns<null>(),
     scope: "cluster",
     idempotent: true,
   }),

@@ -17,12 +17,12 @@ import { findVideo, type DescribedRow } from "./store/described.ts";
 import { emptyTrash } from "./store/edits.ts";
 import { forgetOldKeys } from "./store/idempotency.ts";
 import { listVideos } from "./store/listing.ts";
-import { captionLanguages, describedRenditions, segmentsFrom, thumbnailOf, workOn } from "./store/read.ts";
+import { forgetOldPlays } from "./store/plays.ts";
+import { workOn } from "./store/read.ts";
 import { videoFields, videoModel, type VideoRow } from "./store/video.model.ts";
-import { playbackOf, processingOf, statusOf, videoOf } from "./store/views.ts";
-import { storyboardOf } from "./store/storyboard.ts";
-import { want } from "./store/wanted.ts";
+import { processingOf, statusOf, videoOf } from "./store/views.ts";
 import { Totals } from "./totals.ts";
+import { viewers } from "./viewers.ts";
 import { workers } from "./workers.ts";
 
 /** What is kept for days may be kept for an hour longer. */
@@ -65,28 +65,7 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       return processingOf(row, work);
     },
     ...owners,
-
-    async playback({ id }, ctx) {
-      const row = await this.row(ctx, id);
-      const [renditions, captions] = await Promise.all([describedRenditions(this.db, row), captionLanguages(this.db, id)]);
-      return playbackOf(row, renditions, captions);
-    },
-    async segments(range) {
-      return await segmentsFrom(this.db, range);
-    },
-    async want(segment) {
-      const { segment: stored, moved } = await want(this.db, segment);
-      await announceJobs(this.broker, moved);
-      return stored;
-    },
-    async thumbnail({ id }) {
-      return await thumbnailOf(this.db, id);
-    },
-
-    async storyboard({ id }) {
-      return await storyboardOf(this.db, id);
-    },
-
+    ...viewers,
     ...workers,
 
     async health() {
@@ -106,6 +85,7 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       const purged = await emptyTrash(this.db, TRASH_DAYS);
       if (purged > 0) this.logger.info("videos that had been in the trash for too long were purged", { purged, days: TRASH_DAYS });
       await forgetOldKeys(this.db);
+      await forgetOldPlays(this.db);
     };
     const tell = (error: unknown): void => this.logger.warn("the trash could not be emptied; trying again", { reason: messageOf(error) });
     this.tidying = repeat(TIDY_MS, tidy, tell);

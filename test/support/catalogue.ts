@@ -203,6 +203,10 @@ function videosStandIn(catalogue: Catalogue): ServiceSchema {
         if (!row && catalogue.videos.get(id)?.status === "ready") throw failure("SEGMENT_NOT_FOUND", "It will never come.");
         return row ?? null;
       },
+      async played({ plays }) {
+        catalogue.plays.push(...plays);
+        return null;
+      },
       async thumbnail({ id }) {
         return { id, owner: null, visibility: "public" as const, ...find(catalogue.thumbnails, id, "PICTURE_NOT_FOUND") };
       },

@@ -9,6 +9,7 @@ export interface VideoJson {
   readonly status: string;
   readonly playable: boolean;
   readonly progress: number;
+  readonly views: number;
   readonly duration: number | null;
   readonly width: number | null;
   readonly height: number | null;

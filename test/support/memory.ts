@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
 import { failure, type ErrorType } from "../../services/kernel/errors.ts";
 import type { DiskHealth } from "../../services/ring/contract.ts";
 import type { StoredBlob } from "../../services/storage/contract.ts";
-import type { Playback, SegmentRow, Storyboard, Video } from "../../services/videos/contract.ts";
+import type { Play, Playback, SegmentRow, Storyboard, Video } from "../../services/videos/contract.ts";
 
 export interface Catalogue {
   readonly videos: Map<string, Video>;
@@ -19,6 +19,8 @@ export interface Catalogue {
   /** By `id/language`. */
   readonly captions: Map<string, StoredBlob>;
   readonly trash: Map<string, Video>;
+  /** All that was told of. */
+  readonly plays: Play[];
   /** Streams that storage is reading now. */
   readonly open: Set<Readable>;
   /** Calls so far, by the action's name. */
@@ -40,6 +42,7 @@ export function emptyCatalogue(): Catalogue {
     blobs: new Map(),
     captions: new Map(),
     trash: new Map(),
+    plays: [],
     open: new Set(),
     calls: new Map(),
     failures: new Map(),

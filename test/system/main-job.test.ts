@@ -62,6 +62,10 @@ describe("a running TritonTube", () => {
     60_000,
   );
 
+  it("counts who has watched it, once", async () => {
+    expect(await eventually(async () => (await getVideo(tube.url, id)).views, { what: "a view" })).toBe(1);
+  });
+
   it("keeps playing while one disk is killed, and starts that disk again", async () => {
     const addresses = await segmentAddresses(`${tube.url}/api/v1/videos/${id}/master.m3u8`);
     const before = await bytesOf(addresses);

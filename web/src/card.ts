@@ -1,7 +1,7 @@
 /** One video in the grid. */
 import type { Video } from "./api.ts";
 import { h, icon, progressBar, setAttribute, setText } from "./dom.ts";
-import { formatAge, formatDate, formatDuration, formatPercent } from "./format.ts";
+import { formatAge, formatDate, formatDuration, formatPercent, formatViews } from "./format.ts";
 
 export class Card {
   readonly #picture = h("div", { class: "picture" });
@@ -11,13 +11,21 @@ export class Card {
   readonly #bar = progressBar("Processing");
   readonly #link = h("a", { class: "card-link", dir: "auto" });
   readonly #age = h("time");
+  readonly #views = h("span");
   readonly #reason = h("p", { class: "reason" });
   readonly element: HTMLElement;
 
   constructor(video: Video) {
     this.#image.addEventListener("error", () => this.#image.remove());
     this.#picture.append(icon("mark"), this.#chip, this.#length, this.#bar);
-    this.element = h("li", { class: "card" }, this.#picture, h("h2", {}, this.#link), h("p", { class: "meta" }, this.#age), this.#reason);
+    this.element = h(
+      "li",
+      { class: "card" },
+      this.#picture,
+      h("h2", {}, this.#link),
+      h("p", { class: "meta" }, this.#age, this.#views),
+      this.#reason,
+    );
     setAttribute(this.#link, "href", `/watch/${encodeURIComponent(video.id)}`);
     setAttribute(this.#age, "datetime", video.createdAt);
     setAttribute(this.#age, "title", formatDate(video.createdAt));
@@ -32,6 +40,7 @@ export class Card {
     setAttribute(this.element, "data-status", video.status);
     setText(this.#link, video.title);
     setText(this.#age, formatAge(video.createdAt, Date.now()));
+    setText(this.#views, formatViews(video.views));
     setText(this.#chip, statusText(video));
     setText(this.#length, video.duration === null ? "" : formatDuration(video.duration));
     setText(this.#reason, video.error?.message ?? "");

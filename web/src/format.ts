@@ -39,6 +39,12 @@ export function formatTimeLeft(seconds: number): string {
   return m === 0 ? `${h} h left` : `${h} h ${m} min left`;
 }
 
+/** Nothing of a video that nobody has watched yet. */
+export function formatViews(views: number): string {
+  if (views === 0) return "";
+  return views === 1 ? "1 view" : `${new Intl.NumberFormat("en").format(views)} views`;
+}
+
 const AGES = [
   ["year", 365 * 86_400],
   ["month", 30 * 86_400],

@@ -4,7 +4,7 @@ import { isUnfinished } from "./card.ts";
 import { confirmAndDo } from "./dialog.ts";
 import { h, icon, setAttribute, setText, setTitle, toast } from "./dom.ts";
 import { videoFacts } from "./facts.ts";
-import { formatAge, formatDate } from "./format.ts";
+import { formatAge, formatDate, formatViews } from "./format.ts";
 import { lostPage } from "./lost.ts";
 import { Notice } from "./notice.ts";
 import { Poller, type Round } from "./poller.ts";
@@ -31,6 +31,7 @@ class WatchPage {
   readonly #stage = h("div", { class: "stage" });
   readonly #title = h("h1", { dir: "auto" });
   readonly #age = h("time");
+  readonly #views = h("span");
   readonly #actions = h("div", { class: "watch-actions" });
   readonly #delete = h("button", { type: "button", class: "button", hidden: true }, icon("trash"), "Delete");
   readonly #line = new ProcessingLine();
@@ -46,7 +47,7 @@ class WatchPage {
 
   constructor(options: WatchOptions) {
     this.#options = options;
-    const heading = h("div", { class: "watch-title" }, this.#title, h("p", { class: "meta" }, this.#age));
+    const heading = h("div", { class: "watch-title" }, this.#title, h("p", { class: "meta" }, this.#age, this.#views));
     const head = h("div", { class: "watch-head" }, heading, this.#actions);
     this.#actions.append(this.#delete);
     this.#delete.addEventListener("click", () => void this.#confirmDelete());
@@ -91,6 +92,7 @@ class WatchPage {
     setText(this.#age, formatAge(video.createdAt, Date.now()));
     setAttribute(this.#age, "datetime", video.createdAt);
     setAttribute(this.#age, "title", formatDate(video.createdAt));
+    setText(this.#views, formatViews(video.views));
     setText(this.#description, video.description);
     this.#facts.replaceChildren(...videoFacts(video));
     this.#line.update(video, processing);

@@ -8,6 +8,7 @@ import * as uploads from "./0006-uploads.ts";
 import * as runs from "./0008-runs.ts";
 import * as storyboard from "./0009-storyboard.ts";
 import * as lost from "./0025-lost-chunks.ts";
+import * as plays from "./0031-plays.ts";
 
 export interface Migration {
   /** Sorts in the order of the list. */
@@ -16,4 +17,4 @@ export interface Migration {
   readonly down: string;
 }
 
-export const migrations: readonly Migration[] = [main, plan, chunks, catalogue, users, uploads, runs, storyboard, lost];
+export const migrations: readonly Migration[] = [main, plan, chunks, catalogue, users, uploads, runs, storyboard, lost, plays];

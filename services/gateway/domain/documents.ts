@@ -47,7 +47,7 @@ export const videoSchema = z
     videoCodec: z.string().nullable(),
     audioCodec: z.string().nullable(),
     renditions: z.array(renditionSchema).readonly(),
-    views: count,
+    views: count.describe("how often it was watched: ten seconds or all of it, each viewer once in half an hour"),
     manifests: z.strictObject({ dash: address.nullable(), hls: address.nullable() }).describe("null until the video is playable"),
     thumbnail: address.nullable(),
     storyboard: address.nullable(),

@@ -1,5 +1,5 @@
 /** Numbers as the page shows them. */
-import { formatAge, formatBytes, formatDuration, formatPercent, formatTimeLeft, titleOf } from "../../../web/src/format.ts";
+import { formatAge, formatBytes, formatDuration, formatPercent, formatTimeLeft, formatViews, titleOf } from "../../../web/src/format.ts";
 
 it.each([
   [0, "0:00"],
@@ -21,6 +21,10 @@ it.each([
   [2e15, "2000 TB"],
 ])("shows %d bytes as %s", (bytes, shown) => {
   expect(formatBytes(bytes)).toBe(shown);
+});
+
+it("says how many have watched, where anybody has", () => {
+  expect([0, 1, 1234].map(formatViews)).toEqual(["", "1 view", "1,234 views"]);
 });
 
 it("says 100% only of what is finished", () => {

@@ -29,6 +29,7 @@ export interface Video {
   readonly videoCodec: string | null;
   readonly audioCodec: string | null;
   readonly renditions: readonly Rendition[];
+  /** how often it was watched: ten seconds or all of it, each viewer once in half an hour */
   readonly views: number;
   /** null until the video is playable */
   readonly manifests: {

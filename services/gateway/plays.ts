@@ -1,0 +1,91 @@
+/**
+ * Views: a play begins when somebody has asked for enough of a picture, whatever player asks, and is told to the catalogue in batches. Segments are asked
+ * for one after the other, so this costs a request nothing but a look into memory.
+ */
+import { createHmac } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import { repeat, type Repeated } from "../../mixins/repeat.ts";
+import { call, type Caller } from "../kernel/rpc.ts";
+import { PLAYS_BATCH_MAX, videos } from "../videos/contract.ts";
+import type { Key } from "./domain/signature.ts";
+
+/** Who only looks what a video is like has left by then. Of a shorter video, all of it. */
+const ENOUGH_S = 10;
+/** Often enough for the catalogue to see that a play goes on (services/videos/store/plays.ts), and for a page that is loaded again to show the view. */
+const TELL_AGAIN_MS = 10 * 60_000;
+const TELL_MS = 1000;
+/** About 250 bytes each. Whoever is pushed out has to ask for enough once more. */
+const WATCHING_MAX = 20_000;
+/** Beyond this, while the catalogue does not answer, views are lost: a number that is too small hurts nobody. */
+const UNTOLD_MAX = 20_000;
+
+/** A segment of a picture that was asked for. */
+export interface Watched {
+  readonly id: string;
+  /** A user, or an address as limits count it. */
+  readonly viewer: string;
+  readonly number: number;
+  /** Of the segment, and of the whole video. */
+  readonly seconds: number;
+  readonly totalS: number;
+}
+
+interface Watching {
+  seconds: number;
+  /** The number of the last segment: another rendition of it is no more of the video. */
+  last: number;
+  /** By performance.now(); undefined until it is a play. */
+  toldAt: number | undefined;
+}
+
+export class Plays {
+  readonly #caller: Caller;
+  readonly #keys: (caller: Caller) => Promise<readonly Key[]>;
+  readonly #watching = new LRUCache<string, Watching>({ max: WATCHING_MAX });
+  readonly #untold = new Map<string, Pick<Watched, "id" | "viewer">>();
+  #telling: Repeated | undefined;
+
+  /** `keys` are secrets that all gateways share, the newest first. */
+  constructor(caller: Caller, keys: (caller: Caller) => Promise<readonly Key[]>) {
+    this.#caller = caller;
+    this.#keys = keys;
+  }
+
+  start(onFailure: (error: unknown) => void): void {
+    this.#telling = repeat(TELL_MS, async () => await this.#tell(), onFailure);
+  }
+
+  /** What is not told yet is told. */
+  async stop(): Promise<void> {
+    await this.#telling?.stop();
+    await this.#tell().catch(() => {});
+  }
+
+  watched({ id, viewer, number, seconds, totalS }: Watched): void {
+    const key = `${id}/${viewer}`;
+    const watching = this.#watching.get(key) ?? { seconds: 0, last: Number.NaN, toldAt: undefined };
+    this.#watching.set(key, watching);
+    if (watching.last !== number) watching.seconds += seconds;
+    watching.last = number;
+    // Durations are sums of fractions.
+    if (watching.seconds < Math.min(ENOUGH_S, 0.99 * totalS)) return;
+    const now = performance.now();
+    if ((watching.toldAt !== undefined && now - watching.toldAt < TELL_AGAIN_MS) || this.#untold.size >= UNTOLD_MAX) return;
+    watching.toldAt = now;
+    this.#untold.set(key, { id, viewer });
+  }
+
+  async #tell(): Promise<void> {
+    const batch = [...this.#untold].slice(0, PLAYS_BATCH_MAX);
+    if (batch.length === 0) return;
+    const [key] = await this.#keys(this.#caller);
+    if (!key) return;
+    await call(this.#caller, videos.played, { plays: batch.map(([, { id, viewer }]) => ({ id, viewer: disguised(id, viewer, key) })) });
+    for (const [name] of batch) this.#untold.delete(name);
+  }
+}
+
+/** Nobody who reads the table learns who it was, nor what else the same viewer has seen. The keys change each day. */
+function disguised(id: string, viewer: string, { secret }: Key): string {
+  return createHmac("sha256", Buffer.from(secret, "base64url")).update(`play\n${id}\n${viewer}`).digest("hex").slice(0, 32);
+}
