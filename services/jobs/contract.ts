@@ -7,8 +7,13 @@ import { action, contract, event, returns } from "../kernel/rpc.ts";
 export const jobPayloads = {
   /** Look at the source and plan its conversion. */
   "video.inspect": z.strictObject({ blob: sha256, size: z.int().positive(), filename: z.string() }),
-  /** Encode one span of the source into every rendition, first the one that somebody waits for; the rest of the payload is the transcoder's own task. */
-  "video.span": z.looseObject({ wanted: renditionName.optional() }),
+  /** Encode one span of the source into every rendition that is not made, or only into the one that somebody waits for; the rest of the payload is the transcoder's own task. */
+  "video.span": z.looseObject({
+    made: z.array(renditionName).max(8).optional(),
+    wanted: renditionName.optional(),
+    /** The priority before somebody waited. */
+    planned: z.int().optional(),
+  }),
   /** Encode the sound, whole. */
   "video.audio": z.looseObject({}),
   /** Take the thumbnail. */

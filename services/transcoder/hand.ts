@@ -37,6 +37,7 @@ export function handOf(
     async publishStoryboard({ starts, ...about }) {
       await call(broker, videos.publishStoryboard, { job, ...about, starts: [...starts] });
     },
+    defer: async (made) => void (await call(broker, videos.defer, { job, made })),
     finish: async () => void (await call(broker, videos.finish, { job })),
   };
   return { tools, means, ports, signal: control.signal, progress: (done) => control.progress(done) };

@@ -412,6 +412,13 @@ export const videos = contract("videos", {
     scope: "cluster",
     idempotent: false,
   }),
+  /** One rendition of a span, for which somebody waited, is made: the job waits for its turn to make the others. JOB_LOST. */
+  defer: action({
+    params: z.strictObject({ job: jobRef, made: renditionName }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: false,
+  }),
   /** A conversion job is done; with the last one the video is `ready`, in the same transaction. JOB_LOST. */
   finish: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: false }),
   /**

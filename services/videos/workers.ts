@@ -3,9 +3,10 @@ import { broadcast, type Handlers } from "../kernel/rpc.ts";
 import { segmentsStored, type videos } from "./contract.ts";
 import type { VideosService } from "./self.ts";
 import { publishStoryboard } from "./store/storyboard.ts";
+import { defer } from "./store/wanted.ts";
 import { applyPlan, begin, fail, finish, planAnew, publish, publishThumbnail } from "./store/work.ts";
 
-type Told = "begin" | "applyPlan" | "planAnew" | "publish" | "publishThumbnail" | "publishStoryboard" | "finish" | "fail";
+type Told = "begin" | "applyPlan" | "planAnew" | "publish" | "publishThumbnail" | "publishStoryboard" | "defer" | "finish" | "fail";
 
 export const workers: Pick<Handlers<typeof videos, VideosService>, Told> = {
   async begin({ job }) {
@@ -27,6 +28,9 @@ export const workers: Pick<Handlers<typeof videos, VideosService>, Told> = {
   },
   async publishStoryboard({ job, ...storyboard }) {
     return await this.announce(await publishStoryboard(this.db, job, storyboard));
+  },
+  async defer({ job, made }) {
+    return await this.announce(await defer(this.db, job, made));
   },
   async finish({ job }) {
     return await this.announce(await finish(this.db, job));

@@ -156,7 +156,7 @@ describeWithToolsets((paths: ProgramPaths) => {
     expect(await worstPsnr(whole, joined)).toBeGreaterThan(28);
   });
 
-  it("makes the rendition first that somebody waits for, and the same pictures", async () => {
+  it("makes the rendition alone that somebody waits for, and the others later: the same pictures", async () => {
     const shop = workshop();
     const { plan } = await shop.plan(shop.store(await readFile(await sources.path("plain.mp4"))));
     const [span] = spansOf(plan);
@@ -165,14 +165,17 @@ describeWithToolsets((paths: ProgramPaths) => {
       const hand = shop.hand(new AbortController().signal, {
         publish: async ({ rendition, segments }) =>
           void published.push(...segments.map(({ number, blob }) => `${rendition} ${number} ${blob}`)),
+        defer: async (made) => void published.push(`deferred ${made}`),
+        finish: async () => void published.push("finished"),
       });
       await doTask("video.span", task, hand);
       return published;
     };
     const together = await order(span);
-    const apart = await order({ ...span, wanted: "240p" });
-    expect(apart.slice(0, together.length / 2).every((line) => line.startsWith("240p"))).toBe(true);
-    expect(apart.toSorted()).toEqual(together.toSorted());
+    const wanted = await order({ ...span, wanted: "240p", planned: 1000 });
+    expect(wanted).toEqual([...together.filter((line) => line.startsWith("240p")), "deferred 240p"]);
+    const others = await order({ ...span, made: ["240p"] });
+    expect([...wanted.slice(0, -1), ...others].toSorted()).toEqual(together.toSorted());
   });
 
   it("takes a poster that is not dark from a video that begins dark", async () => {

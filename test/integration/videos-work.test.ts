@@ -228,10 +228,27 @@ describe("a segment that somebody waits for", () => {
     expect(await call(here.broker, videos.want, wanted(older, 3))).toBeNull();
     expect(here.told).toEqual(["waiting video.span"]);
     const span = await here.claim("video.span");
-    expect([span.videoId, span.payload]).toEqual([older, { part: 2, wanted: "720p" }]);
+    expect([span.videoId, span.payload]).toEqual([older, { part: 2, wanted: "720p", planned: 0 }]);
     expect(await call(here.broker, videos.want, wanted(older, 3))).toBeNull();
     await here.publish(span, "720p", 3);
     expect(await call(here.broker, videos.want, wanted(older, 3))).toMatchObject({ number: 3, start: 240_000, duration: 12_000 });
+  });
+
+  it("is made alone: then its job waits in its old place for the others, unless somebody waits for one of those", async () => {
+    const id = await here.newVideo();
+    await call(here.broker, videos.applyPlan, { job: refOf(await here.claim("video.inspect")), ...plan });
+    await call(here.broker, videos.want, wanted(id, 3));
+    const span = await here.claim("video.span");
+    here.told.length = 0;
+    await call(here.broker, videos.defer, { job: refOf(span), made: "720p" });
+    expect(here.told).toEqual(["waiting video.span"]);
+    expect(await typeOf(call(here.broker, videos.defer, { job: refOf(span), made: "720p" }))).toBe("JOB_LOST");
+    await call(here.broker, videos.want, wanted(id, 3, { rendition: "360p" }));
+    const again = await here.claim("video.span");
+    expect([again.id, again.attempts, again.payload]).toEqual([span.id, 1, { part: 2, made: ["720p"], wanted: "360p", planned: 0 }]);
+    await call(here.broker, videos.defer, { job: refOf(again), made: "360p" });
+    expect((await here.claim("video.span")).payload).toEqual({ part: 1 });
+    expect((await here.claim("video.span")).payload).toEqual({ part: 2, made: ["720p", "360p"] });
   });
 
   it("is said not to exist when nothing will make it", async () => {

@@ -224,6 +224,7 @@ function videosStandIn(catalogue: Catalogue): ServiceSchema {
       publish: unused,
       publishStoryboard: unused,
       publishThumbnail: unused,
+      defer: unused,
       finish: unused,
       fail: unused,
     }),

@@ -115,6 +115,7 @@ export class Workshop {
         publishThumbnail: nothing,
         stored: async () => await Promise.reject(new Error("No job of a plan asks for what is stored.")),
         publishStoryboard: nothing,
+        defer: nothing,
         finish: nothing,
         ...ports,
         ...this.faults,

@@ -8,7 +8,7 @@ import { perSecond, type Rate } from "./rate.ts";
 import { DEMUXERS, type Demuxer } from "./whitelist.ts";
 
 /** Grows when a task means something else than before: what an older program planned is planned anew, what a newer one planned is left to it. */
-export const PLAN_VERSION = 3;
+export const PLAN_VERSION = 4;
 
 /** Against 4 s the same quality takes 11 % more bytes with 2 s, and 5 % fewer with 6 s; a seek waits for one segment. */
 const SEGMENT_SECONDS = 4;
@@ -71,8 +71,10 @@ const spanTask = z.strictObject({
   }),
   preset: z.string().regex(/^[a-z]{4,9}$/),
   renditions: z.array(renditionSchema).min(1).max(8),
-  /** Somebody waits for this one. */
+  /** What the queue adds: those that are there already, the one that somebody waits for, and the priority before that. */
+  made: z.array(z.string()).optional(),
   wanted: z.string().optional(),
+  planned: z.int().optional(),
 });
 const audioTask = z.strictObject({ version, source: sourceSchema, stream, seconds });
 const pictureTask = z.strictObject({ version, source: sourceSchema, stream, seconds, hdr: z.boolean(), width: count, height: count });
@@ -196,11 +198,17 @@ export function planOf(
   };
 }
 
-/** What is encoded together, in this order. To decode a span twice costs a tenth of it, and shows a viewer his picture in a fraction of the time. */
-export function passesOf({ renditions, wanted }: SpanTask): SpanTask["renditions"][] {
-  const first = renditions.filter(({ name }) => name === wanted);
-  const others = renditions.filter(({ name }) => name !== wanted);
-  return [first, others].filter((pass) => pass.length > 0);
+/**
+ * What is encoded together now, and what in another turn. To decode a span twice costs a tenth of it, and shows a viewer his picture in a
+ * fraction of the time; and whoever waits for another span does not wait for what nobody has asked for.
+ */
+export function passOf({ renditions, made = [], wanted }: SpanTask): {
+  readonly now: SpanTask["renditions"];
+  readonly later: SpanTask["renditions"];
+} {
+  const left = renditions.filter(({ name }) => !made.includes(name));
+  const first = left.filter(({ name }) => name === wanted);
+  return first.length === 0 ? { now: left, later: [] } : { now: first, later: left.filter(({ name }) => name !== wanted) };
 }
 
 /** Numbers of the first and the last. */

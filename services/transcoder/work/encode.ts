@@ -2,7 +2,7 @@
 import { audioCommand, spanCommand, type PlannedCommand } from "../domain/argv.ts";
 import { CmafSplitter, FROM_THE_START, type Position } from "../domain/cmaf.ts";
 import { failureOf } from "../domain/ending.ts";
-import { audioSegments, passesOf, spanSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
+import { audioSegments, passOf, spanSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
 import { perSecond } from "../domain/rate.ts";
 import { convert } from "../ffmpeg/convert.ts";
 import type { Hand } from "./ports.ts";
@@ -14,20 +14,20 @@ const TIMEOUT = { baseS: 600, perSecond: 100 } as const;
 export async function encodeSpan(task: SpanTask, hand: Hand): Promise<void> {
   const { span, rate } = task;
   const { first, last } = spanSegments(task);
+  const { now, later } = passOf(task);
   const all = task.renditions.length;
-  let done = 0;
-  for (const renditions of passesOf(task)) {
-    const part = { ...hand, progress: (share: number) => hand.progress((done + share * renditions.length) / all) };
-    await encode(task, part, {
-      command: spanCommand({ ...task, renditions }, hand.means),
-      what: "picture",
-      position: { segment: first, frame: span.first, rate },
-      seconds: span.frames / perSecond(rate),
-      segments: renditions.length * (last - first + 1),
-    });
-    done += renditions.length;
-  }
-  await hand.ports.finish();
+  const before = all - now.length - later.length;
+  const part = { ...hand, progress: (share: number) => hand.progress((before + share * now.length) / all) };
+  await encode(task, part, {
+    command: spanCommand({ ...task, renditions: now }, hand.means),
+    what: "picture",
+    position: { segment: first, frame: span.first, rate },
+    seconds: span.frames / perSecond(rate),
+    segments: now.length * (last - first + 1),
+  });
+  const [alone] = now;
+  if (later.length > 0 && alone) await hand.ports.defer(alone.name);
+  else await hand.ports.finish();
 }
 
 export async function encodeAudio(task: AudioTask, hand: Hand): Promise<void> {

@@ -40,6 +40,8 @@ export interface Ports {
   stored(): Promise<StoredRendition>;
   /** Ends the job, too. */
   publishStoryboard(storyboard: PublishedStoryboard): Promise<void>;
+  /** Ends the job until it is its turn to make the other renditions. */
+  defer(made: string): Promise<void>;
   finish(): Promise<void>;
 }
 

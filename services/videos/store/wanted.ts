@@ -1,8 +1,8 @@
-/** Somebody waits for a segment: the job that makes it goes to the front of the queue. */
+/** Somebody waits for a segment: the job that makes it goes to the front of the queue, and back when it has made the rendition that was asked for. */
 import { PRIORITY, type JobKind } from "../../../mixins/database/enqueue.ts";
 import { one, rows, type Database } from "../../../mixins/database/sql.ts";
-
 import { failure } from "../../kernel/errors.ts";
+import type { JobRef } from "../../kernel/schemas.ts";
 import type { SegmentRow } from "../contract.ts";
 import type { VideoStatus } from "../domain/lifecycle.ts";
 import { notFound } from "./catalogue.ts";
@@ -61,11 +61,30 @@ async function find(db: Database, { id, revision, rendition, number }: WantedSeg
 async function moveToFront(db: Database, { id, rendition, number }: WantedSegment, kind: JobKind): Promise<readonly JobKind[]> {
   const moved = await rows<{ kind: JobKind }>(
     db,
-    `update jobs set priority = $4, payload = case kind when 'video.span' then payload || jsonb_build_object('wanted', $5::text) else payload end where id in (
+    `update jobs set priority = $4, payload = case kind when 'video.span'
+       then payload || jsonb_build_object('wanted', $5::text, 'planned', priority) else payload end where id in (
        select id from jobs where video_id = $1 and kind = $2 and state = 'queued' and priority < $4
          and first_segment <= $3 and last_segment >= $3 order by id for update skip locked)
      returning kind`,
     [id, kind, number, PRIORITY.wanted, rendition],
   );
   return [...new Set(moved.map((job) => job.kind))];
+}
+
+/** The job is queued again for its other renditions, where it was before somebody waited for this one. JOB_LOST. */
+export async function defer(
+  db: Database,
+  { id, fence }: JobRef,
+  made: string,
+): Promise<{ readonly id: string; readonly enqueued: readonly JobKind[] }> {
+  const deferred = await one<{ kind: JobKind; videoId: string }>(
+    db,
+    `update jobs set state = 'queued', lease_until = null, attempts = attempts - 1, priority = coalesce((payload ->> 'planned')::integer, priority),
+       payload = payload - 'wanted' - 'planned' || jsonb_build_object('made', coalesce(payload -> 'made', '[]') || to_jsonb($3::text))
+     where id = $1 and fence = $2 and kind = 'video.span' and state = 'running'
+     returning kind, video_id as "videoId"`,
+    [id, fence, made],
+  );
+  if (!deferred) throw failure("JOB_LOST", "The job is not held by this worker any more.");
+  return { id: deferred.videoId, enqueued: [deferred.kind] };
 }
