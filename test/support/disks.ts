@@ -11,7 +11,7 @@ import { childEnvironment } from "../../config/index.ts";
 const MAIN = resolve(import.meta.dirname, "../../services/disk/main.ts");
 /** The same, on files that fail. */
 const FAILING_MAIN = resolve(import.meta.dirname, "failing-disk.ts");
-const START_MS = 20_000;
+const START_MS = 60_000;
 const LOG_CHARS_MAX = 65_536;
 const ENDING: ReadonlySet<string> = new Set(["SIGKILL", "SIGTERM", "SIGINT"]);
 

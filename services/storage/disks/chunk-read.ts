@@ -71,7 +71,7 @@ export class ChunkReader {
       atOnce: REPLICAS,
       signal,
     });
-    for (const disk of outcome.late) void pool.doubt(disk);
+    for (const disk of outcome.late) void pool.answers(disk);
     if (!outcome.answer) throw unread(cut.hash, [...outcome.failed.values()]);
     this.#noteMissing(cut, placement, outcome.failed);
     return outcome.answer;

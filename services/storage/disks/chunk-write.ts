@@ -11,13 +11,13 @@ import type { DiskPool } from "./pool.ts";
 const CHUNK_MS = 60_000;
 /** What the third copy may take longer than the second. After that it is a repair: that is cheaper than everybody's wait. */
 const STRAGGLER_MS = 5000;
-/** After this a disk is asked whether it is there at all: one that hangs does not answer, one that is busy does. */
+/** As often a disk is asked whether it is there at all while it takes a chunk: one that hangs does not answer, one that is busy does. */
 const DOUBT_MS = 500;
 /** The pause before another attempt at one disk: anything up to this, doubled with each attempt. */
 const PAUSE_MS = 200;
 
 /** What a write needs of the disks. */
-export type Sends = Pick<DiskPool, "put" | "isSuspect" | "suspect" | "doubt">;
+export type Sends = Pick<DiskPool, "put" | "isSuspect" | "suspect" | "answers">;
 
 /**
  * Sends the chunk to its owners and, in place of those who fail, to others. Resolves when it is safe and the rest has come or been given up;
@@ -89,7 +89,9 @@ class ChunkWrite {
     try {
       if (copy.attempts > 0) await sleep(Math.random() * PAUSE_MS * 2 ** copy.attempts, undefined, { signal });
       copy.attempts++;
-      await this.#pool.put(copy.disk, { hash, bytes, epoch: this.#placement.epoch }, signal);
+      await this.#whileThere(copy.disk, async (there) => {
+        await this.#pool.put(copy.disk, { hash, bytes, epoch: this.#placement.epoch }, there);
+      });
       copy.state = "held";
     } catch (error) {
       copy.state = isPassing(error) ? "failed" : "refused";
@@ -98,20 +100,31 @@ class ChunkWrite {
     this.#advance();
   }
 
-  async #stragglers(): Promise<void> {
-    const { signal } = this.#ended;
-    const patience = sleep(STRAGGLER_MS, undefined, { signal }).catch(() => undefined);
-    const doubt = sleep(DOUBT_MS, undefined, { signal }).then(
-      async () => await Promise.all(this.#sending().map(async (disk) => await this.#pool.doubt(disk))),
-      () => undefined,
-    );
-    const lost = doubt.then(async () => (this.#sending().every((disk) => this.#pool.isSuspect(disk)) ? undefined : await patience));
-    await Promise.race([Promise.all(this.#sends), lost]);
-    for (const disk of this.#sending()) this.#pool.suspect(disk);
+  /** The signal ends the work when the disk does not say that it is there: then somebody else is asked in its place, or nobody waits for it. */
+  async #whileThere(disk: StorageDisk, work: (there: AbortSignal) => Promise<void>): Promise<void> {
+    const silent = new AbortController();
+    const over = new AbortController();
+    void this.#doubt(disk, silent, over.signal);
+    try {
+      await work(AbortSignal.any([this.#ended.signal, silent.signal]));
+    } finally {
+      over.abort();
+    }
   }
 
-  #sending(): StorageDisk[] {
-    return this.#copies.filter(({ state }) => state === "sending").map(({ disk }) => disk);
+  /** A disk that has said so may be gone a moment later: it is asked again until the work is over. */
+  async #doubt(disk: StorageDisk, silent: AbortController, over: AbortSignal): Promise<void> {
+    while (await isStillSo(DOUBT_MS, over)) {
+      if (await this.#pool.answers(disk)) continue;
+      silent.abort(failure("DISK_UNAVAILABLE", `Disk ${disk.id} at ${disk.address} does not say that it is there.`));
+      return;
+    }
+  }
+
+  async #stragglers(): Promise<void> {
+    const patience = sleep(STRAGGLER_MS, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+    await Promise.race([Promise.all(this.#sends), patience]);
+    for (const { disk, state } of this.#copies) if (state === "sending") this.#pool.suspect(disk);
   }
 
   #holders(): string[] {
@@ -123,6 +136,11 @@ class ChunkWrite {
     const detail = `${this.#holders().length} of ${this.#need.copies} disks took the content, which have to be in ${this.#need.zones} zones.`;
     return stale ?? failure("NOT_ENOUGH_DISKS", detail, { cause: this.#errors.at(-1), data: { reasons: this.#errors.map(messageOf) } });
   }
+}
+
+/** After a while, unless it is over before. */
+async function isStillSo(ms: number, over: AbortSignal): Promise<boolean> {
+  return await sleep(ms, true, { signal: over }).catch(() => false);
 }
 
 /** Whether another attempt at the same disk may go better. A full disk is still full a second later. */

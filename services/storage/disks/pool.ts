@@ -12,6 +12,8 @@ const READ_MS = 10_000;
 /** A disk takes some uploads at a time and lets the others wait: to give up sooner and come again would only lengthen the line. One that hangs fails in 5 s. */
 const WRITE_MS = 30_000;
 const CONTROL_MS = 2000;
+/** For a word from a disk that lets its callers wait: with the wait before it, nobody waits for one that is gone for more than 3 s, on a busy machine too. */
+const PRESENCE_MS = 1500;
 /** A list of 10,000 chunks stats each of them. */
 const LIST_MS = 30_000;
 /** A walk over all folders of a disk. */
@@ -65,14 +67,14 @@ export class DiskPool {
   }
 
   /**
-   * Asks a disk that lets its callers wait whether it is there at all. Until it says so others are preferred; when it does not, it is suspect. Done
-   * when that is known.
+   * Asks a disk that lets its callers wait whether it is there at all; never fails. Until it says so others are preferred; when it does not, it is suspect.
    */
-  async doubt(disk: StorageDisk): Promise<void> {
-    const asking = this.#doubted.get(disk.id) ?? this.#ask(disk, CONTROL_MS, (client, limit) => client.getDisk(limit));
+  async answers(disk: StorageDisk): Promise<boolean> {
+    const asking = this.#doubted.get(disk.id) ?? this.#ask(disk, PRESENCE_MS, (client, limit) => client.getDisk(limit));
     this.#doubted.set(disk.id, asking);
-    await asking.catch(() => undefined);
+    const answer = await Promise.allSettled([asking]);
     this.#doubted.delete(disk.id);
+    return answer[0].status === "fulfilled";
   }
 
   isSuspect(disk: StorageDisk): boolean {
