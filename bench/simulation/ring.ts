@@ -74,6 +74,7 @@ export class Ring {
       unfinished,
       contents: new Map(),
       down: new Set(),
+      fewer: false,
     });
     for (const { id, state } of disksAfter) this.#states.set(id, state);
     this.#table = after;

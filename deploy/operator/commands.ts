@@ -2,9 +2,11 @@
 import { blobs } from "../../services/blobs/contract.ts";
 import { errorType, failure, messageOf } from "../../services/kernel/errors.ts";
 import { call, type Caller } from "../../services/kernel/rpc.ts";
-import { ring, type ChangeKind, type DiskHealth, type RingPlan } from "../../services/ring/contract.ts";
+import { ring, type ChangeKind, type RingPlan } from "../../services/ring/contract.ts";
 import { upkeep } from "../../services/upkeep/contract.ts";
+import { moveStorage } from "./backends.ts";
 import { disksText, movesText, planText, repairsText, short, stagedText, usageText } from "./describe.ts";
+import { diskOf, idOf } from "./named.ts";
 
 /** What a command was given. */
 export interface Given {
@@ -29,6 +31,9 @@ export interface Command {
   run(caller: Caller, given: Given): Promise<Output>;
 }
 
+/** Disks that one line can name. */
+const TARGETS_MAX = 100;
+
 const UNITS: Readonly<Record<string, number>> = {
   "": 1,
   KB: 1e3,
@@ -49,14 +54,6 @@ function weightOf(text: string): number | null {
   if (digits === "" || factor === undefined)
     throw failure("INVALID_REQUEST", `"${text}" is no weight: say bytes, 4TB, 500GiB or capacity.`);
   return Math.round(Number(digits) * factor);
-}
-
-/** A disk by the first digits of its id, or by its address. DISK_NOT_FOUND, INVALID_REQUEST for several. */
-async function diskOf(caller: Caller, said: string): Promise<DiskHealth> {
-  const found = (await call(caller, ring.disks, {})).filter(({ id, address }) => id.startsWith(said) || address === said);
-  if (found.length > 1) throw failure("INVALID_REQUEST", `${found.length} disks begin with ${said}: say more of it.`);
-  if (!found[0]) throw failure("DISK_NOT_FOUND", `No disk begins with ${said} or has that address; "disks" lists them all.`);
-  return found[0];
 }
 
 /** The plan of what is staged now, or why there is none. */
@@ -82,10 +79,7 @@ const staging =
   };
 
 async function add(caller: Caller, given: Given): Promise<Output> {
-  const [said] = given.words;
-  // A disk that is known may be named by its id.
-  const id = /^[0-9a-f]+$/.test(said!) ? (await diskOf(caller, said!)).id : (await call(caller, ring.register, { address: said! })).id;
-  return await staging("add")(caller, { ...given, words: [id] });
+  return await staging("add")(caller, { ...given, words: [await idOf(caller, given.words[0]!)] });
 }
 
 async function apply(caller: Caller): Promise<Output> {
@@ -169,6 +163,13 @@ export const commands: readonly Command[] = [
       const { disks } = await call(caller, upkeep.compare, asked);
       return { data: { disks }, text: `compared as soon as a worker is free: ${disks.map(short).join(", ") || "no disk answers"}` };
     },
+  },
+  {
+    name: "storage move",
+    takes: "[address or disk …]",
+    about: "brings everything to these disks, or to a bucket, and forgets the others; say it again until it is done",
+    words: [0, TARGETS_MAX],
+    run: moveStorage,
   },
   {
     name: "storage usage",

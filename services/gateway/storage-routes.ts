@@ -23,6 +23,10 @@ const forced = z.strictObject({
   force: z.literal("true").optional().describe("also a disk that does not answer: its content counts as lost"),
 });
 
+const fewerCopies = z.strictObject({
+  fewer: z.literal("true").optional().describe("also one that keeps fewer copies than the ring does now"),
+});
+
 /** What is staged is answered with what it would do, together with all that was staged before. */
 const stagedAnswer = { 200: { description: "It is staged. Nothing moves before it is applied.", json: one(stagedSchema) } } as const;
 
@@ -69,8 +73,9 @@ const lookRoutes: readonly Route<GatewayState>[] = [
     path: `${admin}/ring/plan`,
     summary: "What applying the staged changes would move.",
     answers: { 200: { description: "The plan.", json: one(planSchema) } },
+    query: fewerCopies,
     errors: ["RING_EMPTY", "RING_CHANGE_REFUSED"],
-    handler: async (_, { caller }) => ok(await call(caller, ring.plan, {})),
+    handler: async (_, { caller, query }) => ok(await call(caller, ring.plan, { fewer: query.fewer === "true" })),
   }),
   route({
     ...looks,

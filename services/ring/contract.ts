@@ -104,6 +104,9 @@ const DISK_ADDRESS = /^(?:[A-Za-z0-9.-]{1,253}:[0-9]{1,5}|s3:\/\/[a-z0-9.-]{3,63
 const partition = z.int().min(0).max(65_535);
 const count = z.int().nonnegative();
 
+/** The next ring may keep fewer copies than the present one: a bucket that is left keeps its own, and one folder is what an operator may want. */
+const fewer = z.boolean().default(false);
+
 /** From the snapshot to the table: seconds for the largest rings, and the sums over all chunks before. */
 const PLAN_MS = 60_000;
 
@@ -147,10 +150,10 @@ export const ring = contract("ring", {
   /** What is staged, in the order in which it was. */
   staged: action({ params: z.strictObject({}), returns: returns<readonly StagedChange[]>(), scope: "cluster", idempotent: true }),
   /** What applying the staged changes would move. RING_CHANGE_REFUSED when they cannot be applied, or nothing is staged. */
-  plan: action({ params: z.strictObject({}), returns: returns<RingPlan>(), scope: "cluster", idempotent: true, timeoutMs: PLAN_MS }),
+  plan: action({ params: z.strictObject({ fewer }), returns: returns<RingPlan>(), scope: "cluster", idempotent: true, timeoutMs: PLAN_MS }),
   /** Makes the next ring, if the present one is still `epoch`; else RING_CHANGED. What has to move begins to. Fails as `plan` does. */
   apply: action({
-    params: z.strictObject({ epoch: z.int().positive() }),
+    params: z.strictObject({ epoch: z.int().positive(), fewer }),
     returns: returns<{ epoch: number }>(),
     scope: "cluster",
     idempotent: false,

@@ -20,6 +20,19 @@ interface Ports {
   readonly ask: AskDisks;
 }
 
+interface Applied {
+  /** The ring that the plan was made for. */
+  readonly epoch: number;
+  readonly fewer: boolean;
+}
+
+interface Thinking {
+  /** Whether the ring may have fewer copies than before. */
+  readonly fewer: boolean;
+  /** Instead of what is staged. */
+  readonly byClock?: readonly Change[];
+}
+
 interface Thought {
   readonly next: NextRing;
   readonly plan: Plan;
@@ -35,16 +48,16 @@ export async function stage({ db, ask }: Ports, { force, ...staged }: StagedChan
 }
 
 /** What the staged changes would do. */
-export async function planChanges(ports: Ports): Promise<RingPlan> {
-  const { next, plan } = await thinkOf(ports.db);
+export async function planChanges(ports: Ports, fewer: boolean): Promise<RingPlan> {
+  const { next, plan } = await thinkOf(ports.db, { fewer });
   await refuseLosses(ports, next);
   const { moves, ...figures } = plan;
   return { ...figures, epoch: next.epoch, changes: next.staged, partitions: moves.length };
 }
 
 /** Applies what is staged; answers the kinds of the jobs that came of it. */
-export async function applyChanges({ db, ask }: Ports, epoch: number): Promise<readonly JobKind[]> {
-  const { next } = await thinkOf(db);
+export async function applyChanges({ db, ask }: Ports, { epoch, fewer }: Applied): Promise<readonly JobKind[]> {
+  const { next } = await thinkOf(db, { fewer });
   if (next.epoch !== epoch) throw failure("RING_CHANGED", `The ring is at epoch ${next.epoch} by now, not at ${epoch}: plan again.`);
   await refuseLosses({ db, ask }, next);
   return await commitRing(db, next);
@@ -64,12 +77,12 @@ export async function applyByClock(
   db: Database,
   changes: readonly Change[],
 ): Promise<{ readonly plan: Plan; readonly made: readonly JobKind[] }> {
-  const { next, plan } = await thinkOf(db, changes);
+  const { next, plan } = await thinkOf(db, { fewer: false, byClock: changes });
   return { plan, made: await commitRing(db, next) };
 }
 
 /** One snapshot of everything that a ring is thought of by; `commitRing` compares it with what is true then. */
-async function thinkOf(db: Database, byClock?: readonly Change[]): Promise<Thought> {
+async function thinkOf(db: Database, { fewer, byClock }: Thinking): Promise<Thought> {
   const { latest, disks, staged, unfinished, contents } = await snapshot(db);
   if (!latest) throw failure("RING_EMPTY", "There is no ring yet, so it cannot change.");
   const changes = byClock ?? staged;
@@ -81,7 +94,7 @@ async function thinkOf(db: Database, byClock?: readonly Change[]): Promise<Thoug
   if (members.length === 0) throw failure("RING_CHANGE_REFUSED", "No disk would be left in the ring.");
   const table = await nextTable(before, members);
   const down = new Set(disks.filter(({ downSince }) => downSince !== null).map(({ id }) => id));
-  const plan = planOf({ before, after: table, disksBefore: disks, disksAfter: after, unfinished, contents, down });
+  const plan = planOf({ before, after: table, disksBefore: disks, disksAfter: after, unfinished, contents, down, fewer });
   const next: NextRing = {
     epoch: latest.epoch,
     table,

@@ -70,11 +70,11 @@ const service: ServiceSchema<object, object, object, RingService> = {
     async staged() {
       return await stagedChanges(this.db);
     },
-    async plan() {
-      return await planChanges(this);
+    async plan({ fewer }) {
+      return await planChanges(this, fewer);
     },
-    async apply({ epoch }) {
-      return { epoch: await this.changed(await applyChanges(this, epoch)) };
+    async apply(applied) {
+      return { epoch: await this.changed(await applyChanges(this, applied)) };
     },
     async moves() {
       return await movesSoFar(this.db, (await this.current()).epoch);

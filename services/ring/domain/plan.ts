@@ -71,15 +71,17 @@ export interface PlanInput {
   readonly contents: ReadonlyMap<number, Content>;
   /** Disks that do not answer now. */
   readonly down: ReadonlySet<string>;
+  /** The ring may have fewer disks than copies before: an operator has said that those which are left keep content by other means, or need not. */
+  readonly fewer: boolean;
 }
 
 /** Part of its capacity above which a disk is soon full: what Ceph calls nearfull. */
 const FILL_MAX = 0.85;
 
-/** RING_CHANGE_REFUSED when the next ring would keep fewer copies, or lose content. */
+/** RING_CHANGE_REFUSED when the next ring would keep fewer copies and must not, or lose content. */
 export function planOf(input: PlanInput): Plan {
-  const { before, after, disksAfter, unfinished, contents } = input;
-  refuseTooFew(before, after);
+  const { before, after, disksAfter, unfinished, contents, fewer } = input;
+  if (!fewer) refuseTooFew(before, after);
   const lost = new Set(disksAfter.filter(({ state }) => isLost(state)).map(({ id }) => id));
   const onTheWay = new Map(unfinished.map((one) => [one.partition, one]));
   const moves: Move[] = [];
@@ -164,8 +166,10 @@ function loads(table: Table, contents: PlanInput["contents"]): Map<string, { par
   return loaded;
 }
 
-function warningsOf({ after, unfinished, down }: PlanInput, disks: readonly PlannedDisk[]): string[] {
+function warningsOf({ before, after, unfinished, down }: PlanInput, disks: readonly PlannedDisk[]): string[] {
   const warnings: string[] = [];
+  if (after.replicas < before.replicas)
+    warnings.push(`Copies of each chunk: ${after.replicas} instead of ${before.replicas}; what is left has to keep it safe by itself.`);
   const zones = zonesOf(after.disks);
   const hadZones = zonesOf(disks.filter((disk) => disk.before.partitions > 0));
   if (zones < Math.min(REPLICAS, hadZones))

@@ -31,6 +31,8 @@ class Cluster {
   disks: readonly KnownDisk[];
   table: Table;
   unfinished: readonly Unfinished[] = [];
+  /** Whether an operator allows fewer copies than there are disks for. */
+  fewer = false;
 
   constructor(disks: readonly KnownDisk[]) {
     this.disks = disks;
@@ -41,7 +43,7 @@ class Cluster {
     const disks = afterChanges(this.disks, changes);
     const after = tableOf(this.table, disks);
     const input = { before: this.table, after, disksBefore: this.disks, disksAfter: disks, unfinished: this.unfinished };
-    return { plan: planOf({ ...input, contents: content, down: new Set() }), after, disks };
+    return { plan: planOf({ ...input, contents: content, down: new Set(), fewer: this.fewer }), after, disks };
   }
 
   apply(...changes: Change[]): void {
@@ -104,6 +106,15 @@ describe("a plan", () => {
     expect(refusal(() => four().plan(change("disk-0", "drain"), change("disk-3", "add")))).toBeUndefined();
   });
 
+  it("keeps fewer copies when an operator says so, and warns of it", () => {
+    const cluster = four();
+    cluster.fewer = true;
+    const { plan, after } = cluster.plan(...["disk-0", "disk-1", "disk-2"].map((disk) => change(disk, "drain")), change("disk-3", "add"));
+    expect([after.replicas, plan.copies, plan.minimum]).toEqual([1, PARTITIONS, PARTITIONS]);
+    expect(plan.warnings[0]).toContain("Copies of each chunk: 1 instead of 3");
+    for (const { former, gaining } of plan.moves) expect([former.length, gaining]).toEqual([3, ["disk-3"]]);
+  });
+
   it("refuses to give up the only copy of anything", () => {
     const cluster = new Cluster([known(0), known(1, "spare")]);
     expect(refusal(() => cluster.plan(change("disk-0", "remove"), change("disk-1", "add")))).toBe("RING_CHANGE_REFUSED");
@@ -112,7 +123,7 @@ describe("a plan", () => {
 
   it("warns of zones that go, of disks that get too much, and of those that do not answer", () => {
     const cluster = new Cluster([known(0), known(1), known(2), known(3, "in", "zone-0"), known(4, "in", "zone-1")]);
-    const input = { before: cluster.table, disksBefore: cluster.disks, unfinished: [], down: new Set(["disk-1"]) };
+    const input = { before: cluster.table, disksBefore: cluster.disks, unfinished: [], down: new Set(["disk-1"]), fewer: false };
     const disksAfter = afterChanges(cluster.disks, [change("disk-2", "drain")]);
     const full = new Map([...content].map(([partition, { chunks }]) => [partition, { chunks, bytes: 400 }]));
     const { warnings } = planOf({ ...input, disksAfter, after: tableOf(cluster.table, disksAfter), contents: full });

@@ -772,7 +772,11 @@ export interface Operations {
     };
   };
   "GET /api/v1/admin/ring/plan": {
-    readonly asked: {};
+    readonly asked: {
+      readonly query?: {
+        readonly fewer?: "true";
+      };
+    };
     readonly answer: {
       readonly data: RingPlan;
     };
@@ -875,6 +879,7 @@ export interface Operations {
     readonly asked: {
       readonly body: {
         readonly epoch: number;
+        readonly fewer?: boolean;
       };
     };
     readonly answer: {
