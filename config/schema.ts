@@ -74,6 +74,12 @@ export const settings = {
     .url({ protocol: /^postgres(ql)?$/, error: "must be postgres://user:password@host:port/database" })
     .optional()
     .describe("an own PostgreSQL 15 or newer; default: the embedded one"),
+  DATABASE_OWNER_URL: z
+    .url({ protocol: /^postgres(ql)?$/, error: "must be postgres://user:password@host:port/database" })
+    .optional()
+    .describe(
+      "the same database as the role that owns the schema and changes it: then the role of `DATABASE_URL` gets no right but those that services need; default: one role for both",
+    ),
   DATABASE_POOL: integer(2, 50).default(8).describe("connections to the database from this process"),
   NATS_URL: z
     .url({ protocol: /^nats$|^tls$/, error: "must be nats://host:port" })
@@ -191,4 +197,4 @@ export type SettingName = keyof typeof settings;
 export type Config = { readonly [Name in SettingName]: z.output<(typeof settings)[Name]> };
 
 /** Settings that a file may hold instead (`NAME_FILE=/run/secrets/name`), and that are never printed. */
-export const secrets: readonly SettingName[] = ["S3_SECRET_ACCESS_KEY", "DATABASE_URL", "DISK_SECRET", "NATS_URL"];
+export const secrets: readonly SettingName[] = ["S3_SECRET_ACCESS_KEY", "DATABASE_URL", "DATABASE_OWNER_URL", "DISK_SECRET", "NATS_URL"];

@@ -9,6 +9,8 @@ import { findHome } from "./postgres/home.ts";
 import { attachOrStart, connectTo, endServer, type Server } from "./postgres/server.ts";
 
 const DATABASE = "tritontube";
+/** The role of the services. It is made with its rights when the schema is (mixins/database/rights.ts). */
+const SERVICE = "tritontube";
 /** A fast shutdown writes a checkpoint: tens of milliseconds as a rule. */
 const STOP_MS = 15_000;
 
@@ -22,8 +24,10 @@ export interface PostgresOptions {
 }
 
 export interface EmbeddedPostgres {
-  /** postgres://…/tritontube, with its password. */
+  /** postgres://…/tritontube with its password, for who makes the schema, and who copies all of it. */
   readonly url: string;
+  /** The same database for the services: their role owns nothing. */
+  readonly serviceUrl: string;
   /** Of the server itself. */
   readonly pid: number;
   /** Tells when a server that this process started ends although nobody stopped it. */
@@ -44,8 +48,11 @@ export async function startPostgres({ dataDir, log, durable = true }: PostgresOp
 
 function handle(cluster: Cluster, { child, pid, port }: Server): EmbeddedPostgres {
   let stopping = false;
+  const urlOf = (role: string, password: string): string =>
+    `postgres://${role}:${encodeURIComponent(password)}@127.0.0.1:${port}/${DATABASE}`;
   return {
-    url: `postgres://${SUPERUSER}:${encodeURIComponent(cluster.password)}@127.0.0.1:${port}/${DATABASE}`,
+    url: urlOf(SUPERUSER, cluster.password),
+    serviceUrl: urlOf(SERVICE, cluster.servicePassword),
     pid,
     onExit: (listener) => void child?.once("exit", () => stopping || listener()),
     async stop() {

@@ -54,7 +54,7 @@ async function embeddedDatabase(config: Config, dataDir: string, stops: Stops): 
   // Nothing can go on without it, and the next start recovers it: better to end and say so than to answer 503 for ever.
   postgres.onExit(() => void leave(1, "the embedded database has ended (its log is in the data folder): stopping"));
   stops.push(async () => await postgres.stop());
-  return { DATABASE_URL: postgres.url };
+  return { DATABASE_URL: postgres.serviceUrl, DATABASE_OWNER_URL: postgres.url };
 }
 
 async function embeddedDisks(config: Config, dataDir: string, stops: Stops): Promise<Environment> {

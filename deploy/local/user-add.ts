@@ -35,7 +35,7 @@ async function withDatabase(config: Config, work: (database: Environment) => Pro
   if (config.DATABASE_URL !== undefined) return await work({});
   const postgres = await startPostgres({ dataDir: resolve(config.DATA_DIR), log: () => {} });
   try {
-    await work({ DATABASE_URL: postgres.url });
+    await work({ DATABASE_URL: postgres.serviceUrl, DATABASE_OWNER_URL: postgres.url });
   } finally {
     await postgres.stop();
   }

@@ -5,7 +5,9 @@ import { jobsWaiting, type JobKind } from "../../services/jobs/contract.ts";
 import { errorType, messageOf } from "../../services/kernel/errors.ts";
 import { broadcast } from "../../services/kernel/rpc.ts";
 import { openDatabase, type Database } from "./connection.ts";
-import { migrate } from "./migrate.ts";
+import { prepare } from "./migrate.ts";
+import { OVERPOWERED } from "./rights.ts";
+import { one } from "./sql.ts";
 
 /** A service that has this mixin. */
 export interface WithDatabase extends Service {
@@ -21,7 +23,7 @@ export const databaseMixin: Partial<ServiceSchema> & ThisType<WithDatabase> = {
   },
 
   async started() {
-    await schemaReady(databaseUrl(), this.logger);
+    await schemaReady(databaseUrl(), { db: this.db, logger: this.logger });
   },
 
   hooks: {
@@ -43,17 +45,21 @@ function databaseUrl(): string {
   throw new Error("DATABASE_URL is not set, and a service of this process needs the database (`npm start` brings its own).");
 }
 
-function schemaReady(url: string, logger: Service["logger"]): Promise<void> {
-  const running = migrating.get(url) ?? migrateAndTell(url, logger);
+type Told = Pick<WithDatabase, "db" | "logger">;
+
+function schemaReady(url: string, service: Told): Promise<void> {
+  const running = migrating.get(url) ?? prepareAndTell(service);
   migrating.set(url, running);
   // Another start of this process may have more luck.
   running.catch(() => migrating.delete(url));
   return running;
 }
 
-async function migrateAndTell(url: string, logger: Service["logger"]): Promise<void> {
-  const made = await migrate(url);
+async function prepareAndTell({ db, logger }: Told): Promise<void> {
+  const made = await prepare(loadConfig());
   if (made.length > 0) logger.info("the schema of the database was changed", { migrations: made });
+  const role = await one<{ overpowered: boolean }>(db, OVERPOWERED);
+  if (role?.overpowered) logger.warn("the role of DATABASE_URL may do more than it has to: give the schema's owner as DATABASE_OWNER_URL");
 }
 
 /** Wakes the workers for jobs that are committed. Lost when nobody listens: workers ask by themselves as well. */

@@ -1,8 +1,6 @@
-/** `npm run db:migrate`: brings the schema of DATABASE_URL up to this code, before or without any service. */
+/** `npm run db:migrate`: brings the schema up to this code, before or without any service, as DATABASE_OWNER_URL, or else as DATABASE_URL. */
 import { loadConfig } from "../../config/index.ts";
-import { migrate } from "./migrate.ts";
+import { prepare } from "./migrate.ts";
 
-const { DATABASE_URL } = loadConfig();
-if (DATABASE_URL === undefined) throw new Error("DATABASE_URL is not set; `npm start` migrates its own database by itself.");
-const made = await migrate(DATABASE_URL);
+const made = await prepare(loadConfig());
 process.stdout.write(made.length === 0 ? "the schema is up to date\n" : `migrated: ${made.join(", ")}\n`);

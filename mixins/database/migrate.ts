@@ -4,7 +4,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "pg";
 import { Umzug } from "umzug";
 import { failure, messageOf } from "../../services/kernel/errors.ts";
+import type { Config } from "../../config/index.ts";
 import { migrations, type Migration } from "./migrations/index.ts";
+import { admit } from "./rights.ts";
 
 /** "tr", "tb": the advisory lock that whoever changes the schema holds. */
 const LOCK = [0x7472, 0x7462];
@@ -22,13 +24,30 @@ interface Options {
   readonly waitMs?: number;
   /** Those of an older code, before its rows are restored. INVALID_REQUEST for one that this code does not know. */
   readonly only?: readonly string[];
+  /** postgres://… of the role that services use: it is given its rights (rights.ts). */
+  readonly service?: string | undefined;
 }
 
-/** The names of the migrations that were made. DATABASE_UNAVAILABLE after `waitMs`. */
-export async function migrate(url: string, { direction = "up", to, only, waitMs = WAIT_MS }: Options = {}): Promise<readonly string[]> {
+/** Brings the schema up as its owner, and lets the role of the services use it; where there is but one role, as that one. Answers what was made. */
+export async function prepare(config: Pick<Config, "DATABASE_URL" | "DATABASE_OWNER_URL">): Promise<readonly string[]> {
+  const { DATABASE_URL: service, DATABASE_OWNER_URL: owner = service } = config;
+  if (service === undefined || owner === undefined)
+    throw failure("INVALID_REQUEST", "DATABASE_URL is not set; `npm start` brings a database of its own.");
+  return await migrate(owner, { service });
+}
+
+/**
+ * The names of the migrations that were made: none by a role that may make none, which waits until the owner has made them. DATABASE_UNAVAILABLE
+ * after `waitMs`.
+ */
+export async function migrate(
+  url: string,
+  { direction = "up", to, only, service, waitMs = WAIT_MS }: Options = {},
+): Promise<readonly string[]> {
   const deadline = Date.now() + waitMs;
   const client = await connect(url, deadline);
   try {
+    if (!(await mayMakeTables(client))) return await untilMade(client, deadline);
     await takeLock(client, deadline);
     await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'; set statement_timeout = 0`);
     await client.query(
@@ -40,6 +59,7 @@ export async function migrate(url: string, { direction = "up", to, only, waitMs 
     if (newer.length > 0) throw failure("INVALID_REQUEST", `This code is older than the backup: it does not know ${newer.join(", ")}.`);
     const which = only ? { migrations: [...only] } : to === undefined ? {} : { to };
     const done = direction === "up" ? await umzug.up(which) : await umzug.down({ to: 0 });
+    if (service !== undefined) await admit(client, service);
     return done.map((migration) => migration.name);
   } finally {
     // The lock belongs to the session, and ends with it, also when this process is killed.
@@ -57,15 +77,14 @@ async function connect(url: string, deadline: number): Promise<Client> {
       return client;
     } catch (error) {
       await client.end().catch(() => {});
-      if (Date.now() > deadline) throw unavailable(url, messageOf(error) || String((error as NodeJS.ErrnoException).code), error);
+      if (Date.now() > deadline) throw unavailable(client, messageOf(error) || String((error as NodeJS.ErrnoException).code), error);
       await sleep(POLL_MS);
     }
   }
 }
 
-function unavailable(url: string, problem: string, cause?: unknown): Error {
-  const { host, pathname } = new URL(url);
-  return failure("DATABASE_UNAVAILABLE", `The database ${pathname.slice(1)} at ${host} cannot be used: ${problem}`, { cause });
+function unavailable({ database = "", host, port }: Client, problem: string, cause?: unknown): Error {
+  return failure("DATABASE_UNAVAILABLE", `The database ${database} at ${host}:${port} cannot be used: ${problem}`, { cause });
 }
 
 /**
@@ -76,9 +95,35 @@ async function takeLock(client: Client, deadline: number): Promise<void> {
   for (;;) {
     const { rows } = await client.query<{ taken: boolean }>("select pg_try_advisory_lock($1, $2) as taken", LOCK);
     if (rows[0]?.taken) return;
-    if (Date.now() > deadline) throw unavailable(client.host, "another process has been changing its schema for too long");
+    if (Date.now() > deadline) throw unavailable(client, "another process has been changing its schema for too long");
     await sleep(POLL_MS + Math.random() * POLL_MS);
   }
+}
+
+async function mayMakeTables(client: Client): Promise<boolean> {
+  const { rows } = await client.query<{ may: boolean }>("select has_schema_privilege('public', 'create') as may");
+  return rows[0]?.may === true;
+}
+
+/** For the role of the services, where the owner's password is not known to them. */
+async function untilMade(client: Client, deadline: number): Promise<readonly string[]> {
+  for (;;) {
+    const { rows } = await client.query<{ there: boolean }>(
+      "select has_table_privilege(to_regclass('public.schema_migrations'), 'select') is true as there",
+    );
+    const applied = rows[0]?.there ? await appliedNames(client) : [];
+    if (migrations.every(({ name }) => applied.includes(name))) break;
+    if (Date.now() > deadline) {
+      const { user = "" } = client;
+      throw unavailable(
+        client,
+        `its schema is older than this code, and ${user} may not change it: run \`npm run db:migrate\` as its owner`,
+      );
+    }
+    await sleep(POLL_MS);
+  }
+  await refuseChangedOnes(client);
+  return [];
 }
 
 /** A migration that was edited after it ran somewhere makes databases differ without anybody noticing. */

@@ -20,8 +20,8 @@ beforeAll(async () => {
   folder = await temporaryFolder("tritontube-backup-");
   file = join(folder, "day.backup");
   source = await testDatabase();
-  await fillLibrary(source.url, 2000);
-  db = openDatabase(source.url, { connectionsMax: 4 });
+  await fillLibrary(source.ownerUrl, 2000);
+  db = openDatabase(source.ownerUrl, { connectionsMax: 4 });
   await execute(db, "insert into captions (video_id, language, blob, size) select id, 'de', source_blob, 5 from videos limit 3");
   await execute(db, `update videos set description = E'"quotes" \\\\ {"sums"} \\n ü 語 \\t' where id in (select id from videos limit 10)`);
   await transaction(db, async (tx) => await enqueue(tx, [{ kind: "video.picture", payload: { deep: [1.5, "x", null] } }]));
@@ -34,8 +34,8 @@ afterAll(async () => {
 async function withRestored<T>(from: string, work: (restored: Database) => Promise<T>): Promise<T> {
   const target = await emptyDatabase();
   try {
-    await restore(target.url, from);
-    return await work(openDatabase(target.url, { connectionsMax: 2 }));
+    await restore(target.ownerUrl, from);
+    return await work(openDatabase(target.ownerUrl, { connectionsMax: 2 }));
   } finally {
     await target.drop();
   }
@@ -44,9 +44,9 @@ async function withRestored<T>(from: string, work: (restored: Database) => Promi
 async function refusal(from: string): Promise<{ type: string | undefined; tables: number }> {
   const target = await emptyDatabase();
   try {
-    const type = await restore(target.url, from).then(() => undefined, errorType);
+    const type = await restore(target.ownerUrl, from).then(() => undefined, errorType);
     const found = await one<{ count: number }>(
-      openDatabase(target.url, { connectionsMax: 1 }),
+      openDatabase(target.ownerUrl, { connectionsMax: 1 }),
       "select coalesce(sum(n_live_tup), 0)::integer as count from pg_stat_user_tables where relname in ('videos', 'blobs')",
     );
     return { type, tables: found?.count ?? -1 };
@@ -61,7 +61,7 @@ describe("a backup", () => {
     const writer = (async () => {
       while (!over.signal.aborted) await execute(db, "update videos set edition = edition + 1");
     })();
-    const sums = await backup(source.url, file);
+    const sums = await backup(source.ownerUrl, file);
     over.abort();
     await writer;
     expect(sums["videos"]?.rows).toBe(2000);
@@ -71,7 +71,7 @@ describe("a backup", () => {
   });
 
   it("comes back row by row, with what the database computes itself, and counts on", async () => {
-    await backup(source.url, file);
+    await backup(source.ownerUrl, file);
     await withRestored(file, async (restored) => {
       for (const text of [
         "select md5(string_agg(v::text, '' order by id)) from videos v",
@@ -92,7 +92,7 @@ describe("a backup", () => {
   });
 
   it("goes into an empty database only", async () => {
-    expect(await restore(source.url, file).then(() => undefined, errorType)).toBe("INVALID_REQUEST");
+    expect(await restore(source.ownerUrl, file).then(() => undefined, errorType)).toBe("INVALID_REQUEST");
     expect(await rows(db, "select 1 from videos")).toHaveLength(2000);
   });
 
@@ -114,6 +114,6 @@ describe("a backup", () => {
     await writeFile(cut, whole.subarray(0, whole.length - 1000));
     expect(await refusal(cut)).toEqual({ type: "INVALID_REQUEST", tables: 0 });
     await closeDatabase();
-    db = openDatabase(source.url, { connectionsMax: 4 });
+    db = openDatabase(source.ownerUrl, { connectionsMax: 4 });
   });
 });

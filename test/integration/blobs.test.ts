@@ -16,7 +16,7 @@ let broker: ServiceBroker;
 
 beforeAll(async () => {
   database = await testDatabase();
-  db = openDatabase(database.url, { connectionsMax: 4 });
+  db = openDatabase(database.ownerUrl, { connectionsMax: 4 });
   broker = await startServices(database.url, blobsService);
 });
 afterAll(async () => {

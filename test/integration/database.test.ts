@@ -33,7 +33,7 @@ async function catalogue(url: string): Promise<string> {
 async function withEmpty<T>(work: (url: string) => Promise<T>): Promise<T> {
   const database = await emptyDatabase();
   try {
-    return await work(database.url);
+    return await work(database.ownerUrl);
   } finally {
     await database.drop();
   }

@@ -19,7 +19,7 @@ let db: Database;
 
 beforeAll(async () => {
   database = await testDatabase();
-  db = openDatabase(database.url, { connectionsMax: 8 });
+  db = openDatabase(database.ownerUrl, { connectionsMax: 8 });
 });
 afterAll(async () => {
   await database.drop();

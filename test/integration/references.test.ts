@@ -98,8 +98,8 @@ describe("the migration to chunks with rows", () => {
   it("counts the blobs of every chunk, once each, and turns jobs of repair into missing copies", async () => {
     const old = await emptyDatabase();
     try {
-      await migrate(old.url, { to: "0002-plan" });
-      const before = openDatabase(old.url, { connectionsMax: 2 });
+      await migrate(old.ownerUrl, { to: "0002-plan" });
+      const before = openDatabase(old.ownerUrl, { connectionsMax: 2 });
       const [shared, last] = [randomBytes(32), randomBytes(32)];
       const insert = "insert into blobs (id, size, chunks) values ($1, $2, $3)";
       await execute(before, insert, [randomBytes(32), 2 * 8_388_608 + 5, Buffer.concat([shared, shared, last])]);
@@ -110,7 +110,7 @@ describe("the migration to chunks with rows", () => {
           JSON.stringify({ chunk, size: 8_388_608, disk }),
         ]);
       }
-      await migrate(old.url);
+      await migrate(old.ownerUrl);
       const found = await rows<{ sha256: Buffer }>(before, "select sha256, size, refs, state from chunks order by size");
       expect(found).toEqual([
         { sha256: last, size: 5, refs: 1, state: "live" },

@@ -20,7 +20,7 @@ let broker: ServiceBroker;
 
 beforeAll(async () => {
   [disks, database] = await Promise.all([startDisks(5, { zones: ["a", "b", "c", "d", "e"] }), testDatabase()]);
-  db = openDatabase(database.url, { connectionsMax: 8 });
+  db = openDatabase(database.ownerUrl, { connectionsMax: 8 });
   process.env["DISK_SECRET"] = disks.secret;
   process.env["DISKS"] = disks.disks
     .slice(0, 3)

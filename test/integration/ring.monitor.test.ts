@@ -16,7 +16,7 @@ const brokers: ServiceBroker[] = [];
 
 beforeAll(async () => {
   [disks, database] = await Promise.all([startDisks(4, { zones: ["a", "b", "c", "d"] }), testDatabase()]);
-  db = openDatabase(database.url, { connectionsMax: 8 });
+  db = openDatabase(database.ownerUrl, { connectionsMax: 8 });
   process.env["DISK_SECRET"] = disks.secret;
 });
 beforeEach(async () => {

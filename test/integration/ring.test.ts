@@ -24,7 +24,7 @@ const brokers: ServiceBroker[] = [];
 
 beforeAll(async () => {
   [disks, database] = await Promise.all([startDisks(3, { zones: ["a", "b", "c"] }), testDatabase()]);
-  db = openDatabase(database.url, { connectionsMax: 8 });
+  db = openDatabase(database.ownerUrl, { connectionsMax: 8 });
   process.env["DISK_SECRET"] = disks.secret;
 });
 beforeEach(async () => {

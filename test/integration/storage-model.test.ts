@@ -28,8 +28,9 @@ let broker: ServiceBroker;
 beforeAll(async () => {
   process.env["COLLECT_GRACE_SECONDS"] = String(GRACE_S);
   database = await testDatabase();
-  db = openDatabase(database.url, { connectionsMax: 4 });
+  db = openDatabase(database.ownerUrl, { connectionsMax: 4 });
   await execute(db, "create table named (id text primary key, blob bytea not null references blobs (id))");
+  await execute(db, "grant select on named to public");
   await execute(db, "select reference_blobs('named', 'blob')");
   broker = await startServices(database.url, blobsService);
 });

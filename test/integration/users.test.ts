@@ -21,7 +21,7 @@ let broker: ServiceBroker;
 
 beforeAll(async () => {
   database = await testDatabase();
-  db = openDatabase(database.url, { connectionsMax: 8 });
+  db = openDatabase(database.ownerUrl, { connectionsMax: 8 });
   broker = await startServices(database.url, usersService, limitsService);
 });
 afterAll(async () => {

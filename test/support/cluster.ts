@@ -49,7 +49,7 @@ export async function startCluster({
   await eventually(() => call(broker, ring.get, {}), { what: "a ring", timeoutMs: RING_MS });
   return {
     broker,
-    db: openDatabase(database.url, { connectionsMax: loadConfig().DATABASE_POOL }),
+    db: openDatabase(database.ownerUrl, { connectionsMax: loadConfig().DATABASE_POOL }),
     disks,
     async write(source, maxBytes = 2 ** 30) {
       const stream = Buffer.isBuffer(source) ? Readable.from(slicesOf(source), { objectMode: false }) : source;

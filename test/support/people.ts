@@ -36,7 +36,7 @@ export async function startWithPeople(env: Record<string, string> = {}, services
   const { broker } = gateway;
   return {
     ...gateway,
-    db: openDatabase(database.url, { connectionsMax: 8 }),
+    db: openDatabase(database.ownerUrl, { connectionsMax: 8 }),
     async person(role, name = `${role}-${randomUUID().slice(0, 8)}`) {
       const user = await call(broker, users.create, { as: onlyPerson, id: randomUUID(), name, role, password: PASSWORD });
       const as = { id: user.id, role };

@@ -8,12 +8,15 @@ import { chmod, mkdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
-import { startPostgres } from "../../deploy/local/postgres.ts";
+import { startPostgres, type EmbeddedPostgres } from "../../deploy/local/postgres.ts";
 import { closeDatabase } from "../../mixins/database/connection.ts";
 import { migrate } from "../../mixins/database/migrate.ts";
 
 export interface TestDatabase {
+  /** As the role of the services, for what is tested. */
   readonly url: string;
+  /** As the owner of the schema, for what a test prepares. */
+  readonly ownerUrl: string;
   /** Closes this file's connections to it, and removes it. */
   drop(): Promise<void>;
 }
@@ -21,7 +24,7 @@ export interface TestDatabase {
 /** A fresh database with the whole schema. */
 export async function testDatabase(): Promise<TestDatabase> {
   const template = await migrated();
-  return await createDatabase(template, `template ${new URL(template).pathname.slice(1)}`);
+  return await createDatabase(template, `template ${new URL(template.url).pathname.slice(1)}`);
 }
 
 /** A fresh database with nothing in it, for tests of the migrations themselves. */
@@ -29,25 +32,29 @@ export async function emptyDatabase(): Promise<TestDatabase> {
   return await createDatabase(await migrated(), "template template0");
 }
 
-let preparing: Promise<string> | undefined;
+let preparing: Promise<EmbeddedPostgres> | undefined;
 
-async function migrated(): Promise<string> {
-  preparing ??= server().then(async (url) => {
-    await migrate(url);
-    return url;
+async function migrated(): Promise<EmbeddedPostgres> {
+  preparing ??= server().then(async (postgres) => {
+    await migrate(postgres.url, { service: postgres.serviceUrl });
+    return postgres;
   });
   return await preparing;
 }
 
-async function createDatabase(onServer: string, options: string): Promise<TestDatabase> {
+async function createDatabase(on: EmbeddedPostgres, options: string): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
-  await administer(onServer, `create database ${name} ${options}`);
-  const url = Object.assign(new URL(onServer), { pathname: `/${name}` }).href;
+  await administer(on.url, `create database ${name} ${options}`);
+  const [url, ownerUrl] = [on.serviceUrl, on.url].map((to) => Object.assign(new URL(to), { pathname: `/${name}` }).href) as [
+    string,
+    string,
+  ];
   return {
     url,
+    ownerUrl,
     async drop() {
-      await closeDatabase(url);
-      await administer(onServer, `drop database ${name} with (force)`);
+      await Promise.all([closeDatabase(url), closeDatabase(ownerUrl)]);
+      await administer(on.url, `drop database ${name} with (force)`);
     },
   };
 }
@@ -66,13 +73,13 @@ async function administer(url: string, statement: string): Promise<void> {
  * Jest gives each test file new modules but the same process: the first file starts the server, the others find it by the process id and attach.
  * The server ends with the process, however that ends (deploy/local/postgres/server.ts).
  */
-async function server(): Promise<string> {
+async function server(): Promise<EmbeddedPostgres> {
   const folder = join(tmpdir(), `tritontube-test-${process.pid}`);
   if ((await mkdir(folder, { recursive: true })) !== undefined) {
     await chmod(folder, 0o755);
     removeAfterUs(folder);
   }
-  return (await startPostgres({ dataDir: folder, log: () => {}, durable: false })).url;
+  return await startPostgres({ dataDir: folder, log: () => {}, durable: false });
 }
 
 /** Waits for the end of this process, which closes the pipe, and then of the server; then removes the folder, and what stands in for it (see findHome). */

@@ -74,7 +74,7 @@ export class TestCatalogue {
 
   constructor(database: TestDatabase, broker: ServiceBroker, told: string[]) {
     this.#database = database;
-    this.db = openDatabase(database.url, { connectionsMax: 8 });
+    this.db = openDatabase(database.ownerUrl, { connectionsMax: 8 });
     this.broker = broker;
     this.told = told;
   }

@@ -14,7 +14,10 @@ export interface Cluster {
   readonly data: string;
   /** A folder of the database's user, for what the server writes beside its data. */
   readonly run: string;
+  /** Of the superuser. */
   readonly password: string;
+  /** Of the role that services use. */
+  readonly servicePassword: string;
 }
 
 export interface ClusterOptions {
@@ -27,7 +30,12 @@ export interface ClusterOptions {
 /** Opens the cluster of a home, and makes it at the first call. */
 export async function openCluster(options: ClusterOptions): Promise<Cluster> {
   const { dir, user } = options.home;
-  const cluster = { data: join(dir, "data"), run: join(dir, "run"), password: await secretFile(join(dir, "password")) };
+  const cluster = {
+    data: join(dir, "data"),
+    run: join(dir, "run"),
+    password: await secretFile(join(dir, "password")),
+    servicePassword: await secretFile(join(dir, "password.service")),
+  };
   await ownFolder(cluster.run, user);
   if (!isCluster(cluster.data)) await makeCluster(cluster, options);
   const version = (await readFile(join(cluster.data, "PG_VERSION"), "utf8")).trim();

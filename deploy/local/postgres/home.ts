@@ -18,7 +18,7 @@ export interface ProcessUser {
 }
 
 export interface Home {
-  /** Holds `data/`, `run/` and `password`. */
+  /** Holds `data/`, `run/`, `password` and `password.service`. */
   readonly dir: string;
   readonly user: ProcessUser;
 }
