@@ -55,8 +55,9 @@ export class DiskCalls {
         if (hashOf(bytes) !== hash) throw failure("CHUNK_CORRUPT", `Chunk ${hash} came with other bytes.`);
         return bytes;
       },
-      statChunk: async ({ hash, epoch }, signal) => {
-        const { found, size, version } = await ask(async (handlers) => await handlers.statChunk({ sha256: bytesOf(hash), epoch }), signal);
+      statChunk: async ({ hash, epoch, touch }, signal) => {
+        const request = { sha256: bytesOf(hash), epoch, touch };
+        const { found, size, version } = await ask(async (handlers) => await handlers.statChunk(request), signal);
         return found ? { size, version } : undefined;
       },
       deleteChunk: async ({ hash, version, epoch }, signal) =>

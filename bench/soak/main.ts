@@ -130,8 +130,10 @@ async function leftovers(): Promise<string[]> {
   const miscounted = await pool.query(
     `select 1 from chunks where refs <> (select count(*) from blobs where position(chunks.sha256 in blobs.chunks) % 32 = 1)`,
   );
+  const lost = await pool.query("select 1 from partitions where chunks_lost > 0");
   return [
     ...blobs.filter((blob) => !kept.has(blob)).map((blob) => `blob ${blob} was deleted, and is there`),
+    ...(lost.rows.length > 0 ? [`${lost.rows.length} partitions have moved without chunks that were taken for lost`] : []),
     ...(miscounted.rows.length > 0 ? [`${miscounted.rows.length} chunks are counted wrongly`] : []),
   ];
 }

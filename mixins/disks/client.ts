@@ -119,6 +119,8 @@ export interface ChunkLook {
   readonly hash: string;
   /** Of the ring by which copies are deleted on the answer's word: the disk has seen it when it answers. DISK_STALE_EPOCH when it has seen a newer one. */
   readonly epoch?: number | undefined;
+  /** Gives what is there another version: a delete that was sent before passes it by. */
+  readonly touch?: boolean | undefined;
 }
 
 const NOTHING: BinFacts = { files: 0, bytes: 0 };
@@ -199,9 +201,9 @@ export class DiskClient implements Disk {
   }
 
   /** Undefined when the disk does not hold the chunk. */
-  async statChunk({ hash, epoch }: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined> {
+  async statChunk({ hash, epoch, touch }: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined> {
     const { found, size, version } = await ask<StatChunkResponse>(this.#limits(CONTROL, signal), (options, callback) =>
-      this.#control.statChunk({ sha256: Buffer.from(hash, "hex"), epoch }, this.#metadata, options, callback),
+      this.#control.statChunk({ sha256: Buffer.from(hash, "hex"), epoch, touch }, this.#metadata, options, callback),
     );
     return found ? { size, version } : undefined;
   }

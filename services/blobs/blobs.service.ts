@@ -13,7 +13,7 @@ import { assertCurrent, concatBlobs, findBlob, insertBlob } from "./store/blobs.
 import { assertLeased, chunksIn, digestsOf, knownChunks, leaseChunks } from "./store/chunks.ts";
 import { backlog, disksDue, forgetCopies, noteMissing, postponeCopies, takeDue } from "./store/copies.ts";
 import { collect, forgetChunks, leavingChunks, leavingOf } from "./store/garbage.ts";
-import { usage } from "./store/usage.ts";
+import { unneeded, usage } from "./store/usage.ts";
 
 /** Manifests in memory: those of 100,000 segments, or of 80 of the largest sources. */
 const CACHE_BYTES = 16 * 1024 * 1024;
@@ -101,6 +101,9 @@ const service: ServiceSchema<object, object, object, BlobsService> = {
       return null;
     },
 
+    async unneeded() {
+      return await unneeded(this.db);
+    },
     async usage() {
       return await usage(this.db);
     },

@@ -86,6 +86,15 @@ export interface Usage {
   readonly missing: Amount;
 }
 
+export interface Unneeded {
+  /** Blobs that no row names. */
+  readonly blobs: number;
+  readonly pending: Amount;
+  readonly leaving: Amount;
+  /** Since the oldest of these chunks was last touched, seconds; 0 when there are none. */
+  readonly oldestS: number;
+}
+
 export const blobs = contract("blobs", {
   /**
    * Says that these chunks are about to be stored, before their first byte goes to a disk: for the time of grace (COLLECT_GRACE_SECONDS) nobody
@@ -189,6 +198,8 @@ export const blobs = contract("blobs", {
   /** No disk that answers has these chunks any more: forgets those of them that are leaving. */
   left: action({ params: chunkNames, returns: returns<null>(), scope: "cluster", idempotent: true }),
 
+  /** What the collector has to do. Counts only that. */
+  unneeded: action({ params: z.strictObject({}), returns: returns<Unneeded>(), scope: "cluster", idempotent: true }),
   /** What is stored, counted now: reads every row, so it is for people and not for programs that ask all the time. */
   usage: action({ params: z.strictObject({}), returns: returns<Usage>(), scope: "cluster", idempotent: true }),
 });

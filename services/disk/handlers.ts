@@ -85,7 +85,7 @@ export class DiskHandlers {
 
   async statChunk(request: StatChunkRequest): Promise<StatChunkResponse> {
     await this.#store.see(request.epoch);
-    const file = await this.#store.stat(hashOf(request.sha256));
+    const file = await this.#store.stat(hashOf(request.sha256), request);
     return { found: file !== undefined, size: file?.size ?? 0, version: file?.version ?? "" };
   }
 

@@ -25,14 +25,15 @@ const service: ServiceSchema<object, object, object, FiguresService> = {
 
   methods: {
     async look(this: FiguresService) {
-      const [{ epoch }, disks, moves, backlog, depth] = await Promise.all([
+      const [{ epoch }, disks, moves, backlog, unneeded, depth] = await Promise.all([
         call(this.broker, ring.get, {}),
         call(this.broker, ring.disks, {}),
         call(this.broker, ring.moves, {}),
         call(this.broker, blobs.backlog, {}),
+        call(this.broker, blobs.unneeded, {}),
         call(this.broker, jobs.depth, {}),
       ]);
-      this.tell(readingsOf({ epoch, disks, moves, backlog, depth, now: Date.now() }));
+      this.tell(readingsOf({ epoch, disks, moves, backlog, unneeded, depth, now: Date.now() }));
     },
 
     tell(this: FiguresService, readings: Readings) {

@@ -123,7 +123,7 @@ export const ring = contract("ring", {
     idempotent: true,
   }),
   /**
-   * Notes a change of the next ring, in place of an earlier one for the same disk; nothing happens before `apply`. `add` gives a disk a share, `drain` takes it
+   * Notes a change of the next ring, in place of an earlier one for the same disk; nothing happens before `apply`. `add` gives a disk a share (to one that has one only the weight that is said, or nothing new), `drain` takes it
    * away, `remove` forgets a disk that holds nothing; with `force` also one that does not answer, and its content counts as lost.
    * `weight` (with add and weight): bytes; null or none for its capacity. DISK_NOT_FOUND, RING_CHANGE_REFUSED.
    */

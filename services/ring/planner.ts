@@ -6,7 +6,7 @@ import type { RingPlan, StagedChange } from "./contract.ts";
 import type { AskDisks } from "./disks/asking.ts";
 import { planOf, type Plan } from "./domain/plan.ts";
 import { afterChanges, stateAfter, type Change } from "./domain/states.ts";
-import { commitRing, stageChange, stagedChanges, type NextRing } from "./store/changes.ts";
+import { commitRing, stageChange, stagedChanges, unstageChanges, type NextRing } from "./store/changes.ts";
 import { allDisks, knownDisk } from "./store/disks.ts";
 import { contentsOf, isNeeded, unfinishedMoves } from "./store/moves.ts";
 import { latestRing } from "./store/rings.ts";
@@ -42,6 +42,12 @@ interface Thought {
 export async function stage({ db, ask }: Ports, { force, ...staged }: StagedChange & { readonly force: boolean }): Promise<void> {
   const disk = await knownDisk(db, staged.disk);
   if (!disk) throw failure("DISK_NOT_FOUND", `There is no disk ${staged.disk}.`);
+  if (staged.change === "add" && disk.state === "in") {
+    // Who adds what is in the ring has told a new address of it, or wants another weight, or takes back what was staged.
+    if (staged.weight === null) await unstageChanges(db, disk.id);
+    else await stageChange(db, { ...staged, change: "weight" });
+    return;
+  }
   stateAfter(disk, staged);
   if (staged.change === "remove") await ask.refuseLoss(disk, { needed: await isNeeded(db, disk.id), force });
   await stageChange(db, staged);

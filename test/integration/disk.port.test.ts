@@ -73,6 +73,18 @@ function keepsChunks(kept: () => Kept): void {
     expect(await disk.putChunk({ ...chunk, epoch })).toEqual({ existed: true });
   });
 
+  it("passes by, with a delete that was sent before, what was touched since", async () => {
+    const { disk } = kept();
+    const { hash, bytes } = await stored(5000);
+    const seen = await disk.statChunk({ hash });
+    const touched = await disk.statChunk({ hash, touch: true });
+    expect(touched).toMatchObject({ size: 5000 });
+    expect(await disk.statChunk({ hash })).toEqual(touched);
+    expect(await typeOf(disk.deleteChunk({ hash, epoch, version: seen!.version }))).toBe("CHUNK_CHANGED");
+    expect((await disk.getChunk({ hash })).equals(bytes)).toBe(true);
+    expect(await disk.statChunk({ hash: randomChunk(5).hash, touch: true })).toBeUndefined();
+  });
+
   it("deletes the very copy that was looked at, and none that was stored since", async () => {
     const { disk } = kept();
     const { hash, bytes } = await stored(5000);

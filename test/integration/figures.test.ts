@@ -65,6 +65,23 @@ describe("the figures for Prometheus", () => {
     expect(found.get(`tritontube_disk_free_bytes{disk="${id}",zone="a"}`)).toBeGreaterThan(0);
     expect(found.get(`tritontube_disk_faults{disk="${id}",zone="a"}`)).toBe(0);
     expect(found.get("tritontube_moves_partitions_left{}")).toBe(0);
+    expect(found.get("tritontube_moves_chunks_lost{}")).toBe(0);
+  });
+
+  it("tell what the collector has to do", async () => {
+    const db = openDatabase(database.url, { connectionsMax: 8 });
+    await execute(
+      db,
+      "update chunks set state = 'leaving', touched_at = now() - interval '1 hour' where sha256 in (select sha256 from chunks limit 20)",
+    );
+    const found = await samples();
+    const numbers = (name: string) => ["pending", "leaving"].map((state) => found.get(`tritontube_collect_${name}{state="${state}"}`));
+    expect([numbers("chunks"), numbers("bytes")]).toEqual([
+      [30, 20],
+      [3000, 2000],
+    ]);
+    expect(found.get("tritontube_collect_blobs{}")).toBe(0);
+    expect(found.get("tritontube_collect_age_seconds{}")).toBeGreaterThanOrEqual(3600);
   });
 
   it("follow a change of the ring, and a disk that goes", async () => {

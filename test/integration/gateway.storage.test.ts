@@ -85,6 +85,8 @@ describe("the administration of storage over HTTP", () => {
     expect(await ask("POST", "/ring/apply", { epoch: 7 })).toMatchObject({ status: 409, code: "RING_CHANGED" });
     expect(await ask("POST", "/ring/apply", { epoch: 1 })).toMatchObject({ status: 200, data: { epoch: 2 } });
     expect((await ask("GET", "/ring")).data).toMatchObject({ epoch: 2, moves: { partitions: { total: 3072, done: 0 } } });
+    const again = await ask("POST", "/disks", { address: disks.disks[3]!.address });
+    expect(again).toMatchObject({ status: 200, data: { changes: [], plan: null } });
   });
 
   it("drains, weighs and removes a disk, one after the other or together", async () => {

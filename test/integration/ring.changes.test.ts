@@ -109,6 +109,16 @@ describe("a change of the ring", () => {
     );
   });
 
+  it("takes a disk that is added once more for what it is: nothing changes but the weight that is said", async () => {
+    await stage(0, "add");
+    expect(await call(broker, ring.staged, {})).toEqual([]);
+    await stage(0, "add", { weight: 5000 });
+    expect(await call(broker, ring.staged, {})).toEqual([{ disk: idOf(0), change: "weight", weight: 5000 }]);
+    await stage(0, "drain");
+    await stage(0, "add");
+    expect(await call(broker, ring.staged, {})).toEqual([]);
+  });
+
   it("forgets what is staged when it is told to", async () => {
     await stage(3, "add");
     await stage(4, "add");
@@ -166,7 +176,7 @@ describe("a change of the ring", () => {
   it("does not lead to fewer copies, and knows only disks that there are", async () => {
     await stage(0, "drain");
     expect(await typeOf(call(broker, ring.plan, {}))).toBe("RING_CHANGE_REFUSED");
-    expect(await typeOf(stage(0, "add"))).toBe("RING_CHANGE_REFUSED");
+    expect(await typeOf(stage(3, "drain"))).toBe("RING_CHANGE_REFUSED");
     expect(await typeOf(call(broker, ring.stage, { disk: crypto.randomUUID(), change: "add" }))).toBe("DISK_NOT_FOUND");
   });
 

@@ -22,7 +22,7 @@ import { addToDigests, emptyDigests } from "../../../services/kernel/digests.ts"
 import { failure } from "../../../services/kernel/errors.ts";
 import { uuid } from "../../../services/kernel/schemas.ts";
 import type { ChunkRange, ChunkUpload } from "../chunks.ts";
-import type { ChunkPage, DiskFacts, ListedChunk, ScrubFacts, StoredChunk } from "../client.ts";
+import type { ChunkLook, ChunkPage, DiskFacts, ListedChunk, ScrubFacts, StoredChunk } from "../client.ts";
 import type { Disk } from "../port.ts";
 import { failureOf, statusOf } from "./failures.ts";
 import { digitsOf, chunkKey, chunkOf, decodeSums, encodeSums, identityKey, isIn, quarantineKey } from "./objects.ts";
@@ -115,8 +115,12 @@ export class S3Disk implements Disk {
     });
   }
 
-  async statChunk({ hash }: { readonly hash: string }, signal?: AbortSignal): Promise<StoredChunk | undefined> {
-    const found = await this.#do(signal, async () => await this.#head(hash, signal));
+  async statChunk({ hash, touch = false }: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined> {
+    const found = await this.#do(signal, async () => {
+      const there = await this.#head(hash, signal);
+      if (!there || !touch) return there;
+      return (await this.#touch(hash, there.size, signal)) ? await this.#head(hash, signal) : undefined;
+    });
     return found && { size: found.size, version: found.version };
   }
 

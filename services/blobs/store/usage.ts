@@ -1,6 +1,6 @@
 /** How much is stored, in every way of counting. */
 import { one, type Database } from "../../../mixins/database/sql.ts";
-import type { Usage } from "../contract.ts";
+import type { Unneeded, Usage } from "../contract.ts";
 
 type Counted = Readonly<
   Record<
@@ -42,5 +42,24 @@ export async function usage(db: Database): Promise<Usage> {
     pending: { count: n("pending"), bytes: n("pendingBytes") },
     leaving: { count: n("leaving"), bytes: n("leavingBytes") },
     missing: { count: n("missing"), bytes: n("missingBytes") },
+  };
+}
+
+/** By indexes of what nobody needs: cheap while there is little of it, and a collector that is stuck is what it tells. */
+export async function unneeded(db: Database): Promise<Unneeded> {
+  const counted = (await one<Record<"blobs" | "pending" | "pendingBytes" | "leaving" | "leavingBytes" | "oldest", string>>(
+    db,
+    `select * from
+       (select count(*) as blobs from blobs where touched_at is not null) as unnamed,
+       (select count(*) filter (where state = 'live') as pending, coalesce(sum(size) filter (where state = 'live'), 0) as "pendingBytes",
+          count(*) filter (where state = 'leaving') as leaving, coalesce(sum(size) filter (where state = 'leaving'), 0) as "leavingBytes",
+          coalesce(extract(epoch from now() - min(touched_at)), 0) as oldest
+        from chunks where refs = 0) as chunks`,
+  ))!;
+  return {
+    blobs: Number(counted.blobs),
+    pending: { count: Number(counted.pending), bytes: Number(counted.pendingBytes) },
+    leaving: { count: Number(counted.leaving), bytes: Number(counted.leavingBytes) },
+    oldestS: Math.max(0, Number(counted.oldest)),
   };
 }

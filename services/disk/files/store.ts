@@ -158,9 +158,9 @@ export class ChunkStore {
     if (epoch !== undefined) await this.#epoch.admit(epoch);
   }
 
-  /** Undefined when the chunk is not here. What is here stays through a power cut: other copies are deleted on that word. */
-  async stat(hash: string): Promise<ChunkFile | undefined> {
-    const there = await this.#look(hash);
+  /** Undefined when the chunk is not here. What is here stays through a power cut: other copies are deleted on that word. When touched it has another version. */
+  async stat(hash: string, { touch = false }: { readonly touch?: boolean | undefined } = {}): Promise<ChunkFile | undefined> {
+    const there = await this.#look(hash, touch);
     return there && this.#told(there);
   }
 
@@ -276,13 +276,15 @@ export class ChunkStore {
   }
 
   /** What is here of a chunk for certain: not before whoever is just storing it has synced the folder, or undone it. */
-  async #look(hash: string): Promise<FileStats | undefined> {
+  async #look(hash: string, touch = false): Promise<FileStats | undefined> {
     return await this.#turns.take(hash, async () => {
       const path = this.#pathOf(hash);
       const there = await statIfThere(this.#files, path);
       // A former process may have died between rename and sync.
       if (there) await this.#settle(dirname(path));
-      return there;
+      if (!there || !touch) return there;
+      await this.#files.touch(path);
+      return await statIfThere(this.#files, path);
     });
   }
 

@@ -20,6 +20,10 @@ export const gauges = {
   "tritontube.moves.partitions.left": { labels: [], about: "Partitions that are not where the ring wants them." },
   "tritontube.moves.bytes.left": { labels: [], about: "Bytes that have to be moved yet." },
   "tritontube.moves.chunks.lost": { labels: [], about: "Chunks that the last change of the ring passed over: no disk has a good copy." },
+  "tritontube.collect.blobs": { labels: [], about: "Blobs that nothing names: deleted at the end of their time of grace." },
+  "tritontube.collect.chunks": { labels: ["state"], about: "Chunks that no blob contains: in their time of grace, or being deleted." },
+  "tritontube.collect.bytes": { labels: ["state"], about: "Bytes of those chunks." },
+  "tritontube.collect.age.seconds": { labels: [], about: "How long nobody has touched the oldest of them." },
   "tritontube.jobs": { labels: ["kind", "state"], about: "Jobs that are not done." },
   "tritontube.jobs.age.seconds": { labels: ["kind"], about: "How long the oldest queued job of a kind has waited." },
 } as const satisfies Record<string, Gauge>;
@@ -46,11 +50,17 @@ interface Progress {
   readonly done: number;
 }
 
+interface Amount {
+  readonly count: number;
+  readonly bytes: number;
+}
+
 interface Told {
   readonly epoch: number;
   readonly disks: readonly Disk[];
   readonly moves: { readonly partitions: Progress; readonly bytes: Progress; readonly lostChunks: number };
   readonly backlog: readonly { readonly disk: string; readonly copies: number; readonly bytes: number; readonly oldest: string }[];
+  readonly unneeded: { readonly blobs: number; readonly pending: Amount; readonly leaving: Amount; readonly oldestS: number };
   readonly depth: readonly {
     readonly kind: string;
     readonly queued: number;
@@ -63,11 +73,13 @@ interface Told {
 }
 
 /** Of a disk that does not answer only its state is told: no figure is better than an old one. */
-export function readingsOf({ epoch, disks, moves, backlog, depth, now }: Told): Readings {
+export function readingsOf({ epoch, disks, moves, backlog, unneeded, depth, now }: Told): Readings {
   const up = disks.filter((disk) => disk.up);
   const ofDisks = (value: (disk: Disk) => number) => up.map((disk) => ({ labels: { disk: disk.id, zone: disk.zone }, value: value(disk) }));
   const ofBacklog = (value: (of: Told["backlog"][number]) => number) =>
     backlog.map((of) => ({ labels: { disk: of.disk }, value: value(of) }));
+  const ofStates = (value: (of: Amount) => number) =>
+    (["pending", "leaving"] as const).map((state) => ({ labels: { state }, value: value(unneeded[state]) }));
   const secondsSince = (iso: string): number => Math.max(0, (now - Date.parse(iso)) / 1000);
   const left = ({ total, done }: Progress) => single(Math.max(0, total - done));
   return {
@@ -90,6 +102,10 @@ export function readingsOf({ epoch, disks, moves, backlog, depth, now }: Told): 
     "tritontube.moves.partitions.left": left(moves.partitions),
     "tritontube.moves.bytes.left": left(moves.bytes),
     "tritontube.moves.chunks.lost": single(moves.lostChunks),
+    "tritontube.collect.blobs": single(unneeded.blobs),
+    "tritontube.collect.chunks": ofStates(({ count }) => count),
+    "tritontube.collect.bytes": ofStates(({ bytes }) => bytes),
+    "tritontube.collect.age.seconds": single(unneeded.oldestS),
     "tritontube.jobs": depth.flatMap(({ kind, queued, running, failed }) =>
       Object.entries({ queued, running, failed }).map(([state, value]) => ({ labels: { kind, state }, value })),
     ),

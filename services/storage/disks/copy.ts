@@ -28,7 +28,8 @@ export async function copyChunk(ports: Ports, { chunk, size, disk, epoch: seen }
   const { pool, rings } = ports;
   // The disk first: while it is down, nobody needs to read for it, and thousands of copies need not wait for its silence one after the other.
   if (pool.isSuspect(disk)) throw failure("DISK_UNAVAILABLE", `Disk ${disk.id} does not answer.`);
-  if ((await pool.stat(disk, { hash: chunk, epoch: seen }))?.size === size) return false;
+  // A delete may still be on its way to a copy that is only found and that nobody has written since. The epoch keeps it off where there is one.
+  if ((await pool.stat(disk, { hash: chunk, epoch: seen, touch: seen === undefined }))?.size === size) return false;
   const { epoch } = await rings.current();
   const bytes = await readAnywhere(ports, { hash: chunk, size, from: 0, to: size }, signal);
   await pool.put(disk, { hash: chunk, bytes, epoch }, signal);

@@ -83,7 +83,11 @@ export interface StatChunkRequest {
    * The ring's epoch at the caller, where copies are deleted on the answer's word: the disk has seen it, durably, before it answers, and so does
    * nothing of an older one afterwards. As in PutChunkHeader.
    */
-  epoch?: number | undefined;
+  epoch?:
+    | number
+    | undefined;
+  /** Makes it another file for those who want to delete it, as storing it again does: a delete that was sent before passes it by. */
+  touch?: boolean | undefined;
 }
 
 export interface StatChunkResponse {
@@ -622,7 +626,7 @@ export const GetChunkHeader: MessageFns<GetChunkHeader> = {
 };
 
 function createBaseStatChunkRequest(): StatChunkRequest {
-  return { sha256: Buffer.alloc(0), epoch: undefined };
+  return { sha256: Buffer.alloc(0), epoch: undefined, touch: undefined };
 }
 
 export const StatChunkRequest: MessageFns<StatChunkRequest> = {
@@ -632,6 +636,9 @@ export const StatChunkRequest: MessageFns<StatChunkRequest> = {
     }
     if (message.epoch !== undefined) {
       writer.uint32(16).uint64(message.epoch);
+    }
+    if (message.touch !== undefined) {
+      writer.uint32(24).bool(message.touch);
     }
     return writer;
   },
@@ -663,6 +670,14 @@ export const StatChunkRequest: MessageFns<StatChunkRequest> = {
             }
 
             message.epoch = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.touch = reader.bool();
             continue;
           }
         }
