@@ -171,7 +171,7 @@ export const settings = {
   WRITE_BUFFERS: integer(2, 256).default(18).describe("chunks of 8 MiB that one process holds in memory on their way to disks"),
   SEGMENT_CACHE_BYTES: integer(0, 16 * GiB)
     .default(64 * MiB)
-    .describe("memory for segments that are asked for often"),
+    .describe("memory for segments that are asked for often; what says where blobs lie takes three eighths of it beside"),
 
   FFMPEG_PATH: z.string().min(1).optional().describe("ffmpeg to use; default: the one on PATH, then the one from npm"),
   FFPROBE_PATH: z.string().min(1).optional().describe("ffprobe to use; default: likewise"),

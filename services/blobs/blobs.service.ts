@@ -15,10 +15,12 @@ import { backlog, disksDue, forgetCopies, noteMissing, postponeCopies, takeDue }
 import { collect, forgetChunks, leavingChunks, leavingOf } from "./store/garbage.ts";
 import { unneeded, usage } from "./store/usage.ts";
 
-/** Manifests in memory: those of 100,000 segments, or of 80 of the largest sources. */
-const CACHE_BYTES = 16 * 1024 * 1024;
-/** What an entry weighs besides its hashes. */
-const ENTRY_BYTES = 128;
+/** Manifests in memory, as a share of what segments may take: by default those of 27,000 segments, or of 80 of the largest sources. */
+const CACHE_SHARE = 1 / 4;
+/** Also where no segment is kept: one blob is read in many ranges. */
+const CACHE_BYTES_MIN = 1024 * 1024;
+/** What an entry weighs besides its hashes: its name twice, a map's place and two objects. */
+const ENTRY_BYTES = 600;
 
 interface BlobsService extends WithDatabase {
   manifests: LRUCache<string, BlobManifest>;
@@ -110,8 +112,10 @@ const service: ServiceSchema<object, object, object, BlobsService> = {
   }),
 
   created() {
-    this.graceSeconds = loadConfig().COLLECT_GRACE_SECONDS;
-    this.manifests = new LRUCache({ maxSize: CACHE_BYTES, sizeCalculation: ({ chunks }) => chunks.length + ENTRY_BYTES });
+    const { COLLECT_GRACE_SECONDS, SEGMENT_CACHE_BYTES } = loadConfig();
+    this.graceSeconds = COLLECT_GRACE_SECONDS;
+    const maxSize = Math.max(CACHE_BYTES_MIN, Math.floor(SEGMENT_CACHE_BYTES * CACHE_SHARE));
+    this.manifests = new LRUCache({ maxSize, sizeCalculation: ({ chunks }) => chunks.length + ENTRY_BYTES });
   },
 };
 

@@ -2,34 +2,39 @@
 import { LRUCache } from "lru-cache";
 import type { Service } from "moleculer";
 import { blobs, type BlobManifest } from "../blobs/contract.ts";
+import { ownBytes } from "../kernel/bytes.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import type { NewBlob } from "./disks/blob-write.ts";
 import type { MissingCopy } from "./domain/copies.ts";
 
-/** Manifests in memory: ffmpeg and players read one blob in many ranges. */
-const MANIFESTS_BYTES = 8 * 1024 * 1024;
-/** What an entry weighs besides its hashes. */
-const ENTRY_BYTES = 128;
+/** Manifests in memory, as a share of what segments may take: ffmpeg and players read one blob in many ranges. */
+const MANIFESTS_SHARE = 1 / 8;
+const MANIFESTS_BYTES_MIN = 1024 * 1024;
+/** What an entry weighs besides its hashes: its name twice, a map's place and two objects. */
+const ENTRY_BYTES = 600;
 
 export class Catalogue {
   readonly #caller: Caller;
   readonly #logger: Service["logger"];
-  readonly #manifests = new LRUCache<string, BlobManifest>({
-    maxSize: MANIFESTS_BYTES,
-    sizeCalculation: ({ chunks }) => chunks.length + ENTRY_BYTES,
-  });
+  readonly #manifests: LRUCache<string, BlobManifest>;
 
-  constructor(caller: Caller, logger: Service["logger"]) {
+  /** `segmentBytes` is the memory for segments. */
+  constructor(caller: Caller, logger: Service["logger"], segmentBytes: number) {
+    const maxSize = Math.max(MANIFESTS_BYTES_MIN, Math.floor(segmentBytes * MANIFESTS_SHARE));
+    this.#manifests = new LRUCache({ maxSize, sizeCalculation: ({ chunks }) => chunks.length + ENTRY_BYTES });
     this.#caller = caller;
     this.#logger = logger;
   }
 
   /** BLOB_NOT_FOUND. */
   async manifest(blob: string): Promise<BlobManifest> {
-    const manifest = this.#manifests.get(blob) ?? (await call(this.#caller, blobs.get, { blob }));
-    this.#manifests.set(blob, manifest);
-    return manifest;
+    const known = this.#manifests.get(blob);
+    if (known) return known;
+    const { chunks, ...manifest } = await call(this.#caller, blobs.get, { blob });
+    const found = { ...manifest, chunks: ownBytes(chunks) };
+    this.#manifests.set(blob, found);
+    return found;
   }
 
   /** Says that a chunk is about to be stored; answers since when. Fails as blobs.lease does. */

@@ -70,6 +70,8 @@ describe("the catalogue of blobs", () => {
     const { blob } = await commit(size, chunks);
     const manifest = await call(broker, blobs.get, { blob });
     expect({ ...manifest, chunks: Buffer.from(manifest.chunks) }).toEqual({ blob, size, chunks: Buffer.from(chunks) });
+    // It is remembered, and the slab that it came in is not.
+    expect(manifest.chunks.buffer.byteLength).toBe(chunks.length);
   });
 
   it("makes one row of the same bytes, also when many commit them at once", async () => {

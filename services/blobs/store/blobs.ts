@@ -1,5 +1,6 @@
 /** The rows of blobs, and what is counted in the rows of their chunks. */
 import { execute, one, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
+import { ownBytes } from "../../kernel/bytes.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { BlobManifest } from "../contract.ts";
 import { distinctChunks, joined } from "../domain/manifest.ts";
@@ -27,7 +28,7 @@ export async function insertBlob(tx: Tx, { blob, size, chunks }: BlobManifest): 
 
 export async function findBlob(db: Database, blob: string): Promise<BlobManifest | undefined> {
   const found = await one<{ size: string; chunks: Buffer }>(db, "select size, chunks from blobs where id = $1", [bytesOf(blob)]);
-  return found && { blob, size: Number(found.size), chunks: found.chunks };
+  return found && { blob, size: Number(found.size), chunks: ownBytes(found.chunks) };
 }
 
 /** The blob that these are together. None of them can go before it is there, so all of its chunks stay, wherever they are. BLOB_NOT_FOUND, INVALID_REQUEST. */

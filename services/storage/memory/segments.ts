@@ -1,5 +1,6 @@
 /** Small blobs that are asked for often: segments of what many watch. */
 import { LRUCache } from "lru-cache";
+import { ownBytes } from "../../kernel/bytes.ts";
 
 export class Segments {
   readonly #kept: LRUCache<string, Uint8Array>;
@@ -21,7 +22,7 @@ export class Segments {
   }
 
   async #bring(blob: string, read: () => Promise<Uint8Array>): Promise<Uint8Array> {
-    const coming = read();
+    const coming = read().then(ownBytes);
     this.#coming.set(blob, coming);
     try {
       const bytes = await coming;
