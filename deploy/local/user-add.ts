@@ -1,4 +1,7 @@
-/** `npm run user:add -- --name ann --role admin`: makes a user, also the first one. The password comes from standard input; without one it is made here and printed once. */
+/**
+ * `npm run user:add -- --name ann --role admin [--token]`: makes a user, also the first one. The password comes from standard input; without one it is made
+ * here and printed once. With `--token` the last line is a token for programs, and nothing else.
+ */
 import { randomBytes, randomUUID } from "node:crypto";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
@@ -12,7 +15,9 @@ import { onlyPerson } from "../../services/kernel/principal.ts";
 import { startPostgres } from "./postgres.ts";
 
 const USAGE =
-  "Usage: npm run user:add -- --name NAME --role viewer|uploader|admin   (the password on standard input, or none to have one made)";
+  "Usage: npm run user:add -- --name NAME --role viewer|uploader|admin [--token]   (the password on standard input, or none to have one made)";
+/** Of the token: long enough to set things up; the API makes others. */
+const TOKEN_DAYS = 30;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 interface Wanted {
@@ -20,14 +25,16 @@ interface Wanted {
   readonly role: string;
   /** Undefined: one is made. */
   readonly password: string | undefined;
+  readonly token: boolean;
 }
 
 async function wanted(): Promise<Wanted> {
-  const { name, role } = parseArgs({ options: { name: { type: "string" }, role: { type: "string" } } }).values;
+  const options = { name: { type: "string" }, role: { type: "string" }, token: { type: "boolean", default: false } } as const;
+  const { name, role, token } = parseArgs({ options }).values;
   if (name === undefined || role === undefined) throw new Error(USAGE);
   // Not as an argument: those are in the shell's history and in the list of processes.
   const given = process.stdin.isTTY ? "" : (await text(process.stdin)).replace(/\r?\n$/, "");
-  return { name, role, password: given === "" ? undefined : given };
+  return { name, role, password: given === "" ? undefined : given, token };
 }
 
 /** Attaches to the embedded database of a server that runs; starts it for this moment where none does. */
@@ -41,18 +48,26 @@ async function withDatabase(config: Config, work: (database: Environment) => Pro
   }
 }
 
-async function add({ name, role, password }: Wanted, config: Config): Promise<void> {
+async function add({ name, role, password, token }: Wanted, config: Config): Promise<void> {
   const made = password ?? randomBytes(15).toString("base64url");
   const broker = new ServiceBroker(brokerOptions(config));
   broker.loadService(join(import.meta.dirname, "../../services/users/users.service.ts"));
   try {
     await broker.start();
-    await broker.call("users.create", { as: onlyPerson, id: randomUUID(), name, role, password: made });
+    const user = await broker.call<{ id: string }, object>("users.create", {
+      as: onlyPerson,
+      id: randomUUID(),
+      name,
+      role,
+      password: made,
+    });
+    say(`${name} may sign in as ${role}.${password === undefined ? ` The password, which is shown this once: ${made}` : ""}`);
+    const wish = { as: { id: user.id, role }, name: "user:add", days: TOKEN_DAYS };
+    if (token) say((await broker.call<{ secret: string }, object>("users.createToken", wish)).secret);
   } finally {
     await broker.stop();
     await closeDatabase();
   }
-  say(`${name} may sign in as ${role}.${password === undefined ? ` The password, which is shown this once: ${made}` : ""}`);
 }
 
 /** The services' own words name the fields that were refused. */

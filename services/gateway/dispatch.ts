@@ -132,7 +132,7 @@ async function answer<S>(routes: readonly Route<S>[], keeper: Doorkeeper<S>, req
   }
   const raw = queryOf(targetOf(req));
   const admitted = await keeper.admit({ req, res, route, params, signature: raw["signature"] });
-  authorise(admitted.as, route.needs);
+  authorise(admitted.as, route.needs, req);
   demandAcceptable(route, req);
   const query = checked(route.query, raw);
   const body = route.body?.json ? checked(route.body.json, await readJson(req, res)) : undefined;
@@ -167,9 +167,12 @@ function demandAcceptable<S>({ answers }: Route<S>, req: IncomingMessage): void 
 }
 
 /** Who could be let in by signing in is told so; who did sign in is told that it is not enough. */
-function authorise(as: Principal, needs: Role): void {
+function authorise(as: Principal, needs: Role, { headers }: IncomingMessage): void {
   if (hasRole(as, needs)) return;
-  if (as.role === "anonymous") throw failure("UNAUTHENTICATED", `Sign in as ${needs} or more to do this.`);
+  if (as.role === "anonymous") {
+    const hint = headers.cookie === undefined ? "" : " A session speaks for this server's own page only: a program shows a token.";
+    throw failure("UNAUTHENTICATED", `Sign in as ${needs} or more to do this.${hint}`);
+  }
   throw failure("FORBIDDEN", `This takes the role ${needs}; yours is ${as.role}.`);
 }
 

@@ -29,6 +29,7 @@ export const uploadFields = z.strictObject({
   description: z.string().transform(cleanText).pipe(z.string().max(5000)).optional(),
   tags: z
     .string()
+    .or(z.array(z.string()).transform((tags) => tags.join(",")))
     .transform(splitTags)
     .pipe(z.array(z.string().max(50)).max(30))
     .optional(),

@@ -70,8 +70,9 @@ describe("a body that is the file", () => {
       tags: "a, b,a",
       visibility: "private",
     });
+    query.append("tags", "c");
     const data = videoIn(await raw(bytes(10), {}, `?${query.toString()}`));
-    expect(data).toMatchObject({ title: "A title", description: "two\nlines", tags: ["a", "b"], visibility: "private" });
+    expect(data).toMatchObject({ title: "A title", description: "two\nlines", tags: ["a", "b", "c"], visibility: "private" });
     expect(gateway.catalogue.sources.get(data.id)?.filename).toBe("x.mov");
   });
 

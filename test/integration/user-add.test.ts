@@ -24,6 +24,7 @@ it("makes users who can sign in, with a password of their own or one that is sho
     stdout: "ann may sign in as viewer.\n",
     stderr: "",
   });
+  const token = add("another long one", "--name", "eve", "--role", "uploader", "--token").stdout.trim().split("\n").at(-1) ?? "";
   expect(add("", "--name", "ann", "--role", "viewer")).toMatchObject({ status: 1, stderr: "There is a user ann already.\n" });
   expect(add("short", "--name", "bob", "--role", "king").stderr).toMatch(/role .*"viewer".*; password must have at least 10 characters/);
   expect(add("", "--name", "bob").stderr).toMatch(/^Usage: npm run user:add/);
@@ -32,7 +33,8 @@ it("makes users who can sign in, with a password of their own or one that is sho
   const about = { address: "192.0.2.1", requestId: "a-request" };
   expect((await call(broker, users.signIn, { ...about, name: "root", password })).identity.role).toBe("admin");
   expect((await call(broker, users.signIn, { ...about, name: "ann", password: "a good long one" })).identity.role).toBe("viewer");
-  expect(await call(broker, users.list, { as: onlyPerson })).toHaveLength(2);
+  expect(await call(broker, users.identify, { kind: "token", token })).toMatchObject({ role: "uploader", user: { name: "eve" } });
+  expect(await call(broker, users.list, { as: onlyPerson })).toHaveLength(3);
   await broker.stop();
   await database.drop();
 });

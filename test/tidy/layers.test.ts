@@ -70,6 +70,7 @@ const examples: Record<string, { from: string; allowed: string; refused: readonl
     allowed: "shaka-player",
     refused: ["./services/videos/contract.ts", "./services/kernel/errors.ts", "node:path"],
   },
+  example: { from: "docs/client.ts", allowed: "node:fs", refused: ["./services/kernel/errors.ts", "./web/src/dom.ts", "zod"] },
   proto: { from: "proto/gen/disk.ts", allowed: "@grpc/grpc-js", refused: ["./services/kernel/errors.ts"] },
   proof: { from: "test/system/restart.test.ts", allowed: "./services/ring/domain/placement.ts", refused: [] },
 };

@@ -54,6 +54,8 @@ export const layers: readonly Layer[] = [
     mayImport: ["operator", "kernel", "rpc", "contract:other", "config", "broker", "moleculer", ...node],
   },
   { name: "build", owns: /^(?:jest\.config\.js|web\/vite\.config\.ts)$/, mayImport: ["package", ...node] },
+  // What a reader copies: it knows the API and nothing else of ours.
+  { name: "example", owns: /^docs\//, mayImport: ["web (types)", ...node] },
   { name: "web", owns: /^web\//, mayImport: ["web", "package"] },
   { name: "proto", owns: /^proto\//, mayImport: ["proto", "package", "node:io"] },
   { name: "proof", owns: /^(?:test|bench)\//, mayImport: "anything" },

@@ -49,7 +49,7 @@ it("waits in tests for conditions, never for time", () => {
 
 it("reads the environment in config/ only", () => {
   const scattered = [
-    ...matches(outside("config/", "test/", "bench/", "jest.config.js"), /\bprocess\s*(?:\.\s*env\b|\[\s*["'`]env)/),
+    ...matches(outside("config/", "test/", "bench/", "docs/", "jest.config.js"), /\bprocess\s*(?:\.\s*env\b|\[\s*["'`]env)/),
     ...outside("config/").filter((path) => importsOf(path).some(({ to }) => to === "node:process")),
   ];
   expect(scattered).toEqual([]);

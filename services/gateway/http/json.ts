@@ -10,6 +10,7 @@ const JSON_IDLE_MS = 10_000;
 
 /** The value that the body is. UNSUPPORTED_MEDIA_TYPE, BODY_TOO_LARGE, INVALID_REQUEST. */
 export async function readJson(req: IncomingMessage, res: ServerResponse): Promise<unknown> {
+  if (isEmpty(req)) return {};
   const type = req.headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
   // A form of a foreign page can send text/plain, but never this without asking first (Fetch, 4.10).
   if (type !== "application/json") throw failure("UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json.");
@@ -23,6 +24,13 @@ export async function readJson(req: IncomingMessage, res: ServerResponse): Promi
     if (errorType(error) !== "UPLOAD_TOO_LARGE") throw error;
     throw failure("BODY_TOO_LARGE", `This address takes at most ${JSON_BYTES_MAX} bytes.`);
   }
+}
+
+/** Whoever has nothing to say sends nothing: the schema knows whether that will do. */
+function isEmpty({ headers }: IncomingMessage): boolean {
+  return (
+    headers["content-type"] === undefined && headers["transfer-encoding"] === undefined && Number(headers["content-length"] ?? 0) === 0
+  );
 }
 
 function parse(bytes: Buffer): unknown {

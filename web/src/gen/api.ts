@@ -611,7 +611,7 @@ export interface Operations {
         readonly uploads: readonly ({
           readonly title?: string;
           readonly description?: string;
-          readonly tags?: string;
+          readonly tags?: string | readonly string[];
           readonly visibility?: "public" | "unlisted" | "private" | "";
           readonly filename?: string;
           readonly filetype?: string;
