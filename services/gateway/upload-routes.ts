@@ -106,7 +106,7 @@ export const uploadRoutes: readonly Route<GatewayState>[] = [
     },
     reads: true,
     answers: { 201: { description: "It takes bytes.", headers: { Location: "The upload.", ...position } } },
-    errors: [...sending, "UPLOAD_EMPTY", "UPLOAD_OFFSET_CONFLICT", "UPLOADS_TOO_MANY"],
+    errors: [...sending, "UPLOAD_EMPTY", "UPLOAD_OFFSET_CONFLICT", "UPLOADS_TOO_MANY", "UNSUPPORTED_MEDIA_TYPE"],
   }),
   route({
     id: "createUploads",

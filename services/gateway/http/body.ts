@@ -12,11 +12,18 @@ export interface BodyLimits {
   readonly idleMs: number;
 }
 
+/** Nothing is inflated here, so that a few bytes cannot become many. UNSUPPORTED_MEDIA_TYPE. */
+function refuseEncoded({ headers }: IncomingMessage): void {
+  if (headers["content-encoding"] === undefined) return;
+  throw failure("UNSUPPORTED_MEDIA_TYPE", "Send the body without a Content-Encoding.");
+}
+
 /**
  * Starts to take a body in. Whatever ends it too early (the client's going, silence, too many bytes) destroys the stream with a failure of the
  * table. Destroying the stream leaves the request itself alone, so that an answer can still be given.
  */
 export function openBody(req: IncomingMessage, res: ServerResponse, limits: BodyLimits): Readable {
+  refuseEncoded(req);
   const declared = req.headers["content-length"];
   if (declared !== undefined && isTooLarge(Number(declared), limits)) throw tooLarge(limits);
   const body = new Meter(limits);

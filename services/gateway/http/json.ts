@@ -14,7 +14,6 @@ export async function readJson(req: IncomingMessage, res: ServerResponse): Promi
   const type = req.headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase();
   // A form of a foreign page can send text/plain, but never this without asking first (Fetch, 4.10).
   if (type !== "application/json") throw failure("UNSUPPORTED_MEDIA_TYPE", "Send the body as application/json.");
-  if (req.headers["content-encoding"] !== undefined) throw failure("UNSUPPORTED_MEDIA_TYPE", "Send the body without a Content-Encoding.");
   try {
     const body = openBody(req, res, { bytesMax: JSON_BYTES_MAX, idleMs: JSON_IDLE_MS });
     const parts: Buffer[] = [];
