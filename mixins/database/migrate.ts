@@ -17,9 +17,9 @@ const WAIT_MS = 60_000;
 const POLL_MS = 200;
 
 interface Options {
-  /** "down" takes every migration back: for tests. */
+  /** "down" takes migrations back: for tests. */
   readonly direction?: "up" | "down";
-  /** The last migration that is made: for tests of the next one. */
+  /** The last migration that is made, or taken back; else all are. For tests of a single one. */
   readonly to?: string;
   readonly waitMs?: number;
   /** Those of an older code, before its rows are restored. INVALID_REQUEST for one that this code does not know. */
@@ -58,7 +58,7 @@ export async function migrate(
     const newer = only?.filter((name) => !migrations.some((known) => known.name === name)) ?? [];
     if (newer.length > 0) throw failure("INVALID_REQUEST", `This code is older than the backup: it does not know ${newer.join(", ")}.`);
     const which = only ? { migrations: [...only] } : to === undefined ? {} : { to };
-    const done = direction === "up" ? await umzug.up(which) : await umzug.down({ to: 0 });
+    const done = direction === "up" ? await umzug.up(which) : await umzug.down({ to: to ?? 0 });
     if (service !== undefined) await admit(client, service);
     return done.map((migration) => migration.name);
   } finally {

@@ -72,6 +72,47 @@ describe("migrations", () => {
     });
   });
 
+  it("give videos that are there what lists and searches need, and take only that from them again", async () => {
+    await withEmpty(async (url) => {
+      await migrate(url, { to: "0003-chunks" });
+      const db = openDatabase(url, { connectionsMax: 1 });
+      await execute(db, "insert into blobs (id, size, chunks) values ($1, 5, $1)", [Buffer.alloc(32)]);
+      await execute(
+        db,
+        `insert into videos (id, title, description, tags, filename, source_blob, source_size, status, duration_s)
+         select gen_random_uuid(), title, 'About it', array['Sommer'], 'film.mp4', $1, 5, 'ready', duration
+         from (values ('Ein Résumé', 12.5::float8), ('my_day.mp4', null)) as film (title, duration)`,
+        [Buffer.alloc(32)],
+      );
+      const all = async () => await rows(db, "select * from videos order by title");
+      const before = await all();
+      const found = async (q: string) => await rows(db, "select title from videos where search @@ search_query($1) order by title", [q]);
+      for (const time of ["the first time", "again"]) {
+        await migrate(url, { to: "0004-catalogue" });
+        expect([time, await found("resum"), await found("day"), await found("sommer about")]).toEqual([
+          time,
+          [{ title: "Ein Résumé" }],
+          [{ title: "my_day.mp4" }],
+          [{ title: "Ein Résumé" }, { title: "my_day.mp4" }],
+        ]);
+        const given =
+          "select title_sort, duration_sort, edition, views::integer from videos join video_views on video_id = id order by title";
+        expect(await rows(db, given)).toEqual([
+          { title_sort: "ein resume", duration_sort: 12.5, edition: 1, views: 0 },
+          { title_sort: "my_day.mp4", duration_sort: 0, edition: 1, views: 0 },
+        ]);
+        expect(await rows(db, "select search_correction('somer') as corrected")).toEqual([{ corrected: "sommer" }]);
+        await execute(db, "insert into captions (video_id, language, blob, size) select id, 'de', $1, 5 from videos", [Buffer.alloc(32)]);
+        await execute(db, "insert into idempotency_keys (owner, key, digest, video_id) select 'a', title, $1, id from videos", [
+          Buffer.alloc(32),
+        ]);
+        expect(await migrate(url, { direction: "down", to: "0004-catalogue" })).toEqual(["0004-catalogue"]);
+        expect(await all()).toEqual(before);
+      }
+      await closeDatabase(url);
+    });
+  });
+
   it("are made once when five processes start at the same time", async () => {
     await withEmpty(async (url) => {
       const made = await Promise.all(Array.from({ length: 5 }, () => migrate(url)));
