@@ -1,79 +1,27 @@
 /**
  * `npm run bench:api [-- --videos 1000000 --seconds 5 --clients 50]`: what the API's questions cost with a large catalogue. Each is asked by all clients at
- * once, over kept connections, for some seconds: first the API, then its bare SQL through `pg`, then a plain node:http server that answers the same bytes.
+ * once, over kept connections, each again as soon as it is answered: of the API, of its bare SQL through `pg`, and of a plain node:http server that answers
+ * the same bytes, headers and all. Servers and clients are processes of their own. The cost is the CPU that the serving process takes for an answer: on a
+ * machine where clients and servers share the cores, how many there are a second says more about the clients.
  * DATABASE_URL may name a database that is filled already; else one is made and filled.
  */
-import { createServer, get, Agent } from "node:http";
-import type { AddressInfo } from "node:net";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { Pool } from "pg";
-import { ServiceBroker } from "moleculer";
 import { loadConfig } from "../config/index.ts";
 import { startPostgres } from "../deploy/local/postgres.ts";
-import { closeDatabase } from "../mixins/database/connection.ts";
 import { migrate } from "../mixins/database/migrate.ts";
-import brokerOptions from "../moleculer.config.ts";
-import gateway from "../services/gateway/gateway.service.ts";
-import videosService from "../services/videos/videos.service.ts";
 import { fillLibrary } from "../test/support/library.ts";
 import { removeFolder, temporaryFolder } from "../test/support/tritontube.ts";
-import { median, percentile } from "./statistics.ts";
+import { startServer, type MeasuredServer } from "./api-servers.ts";
+import { HttpClient, loadWith, type Answer, type Figures, type Load } from "./http-load.ts";
+import { median } from "./statistics.ts";
 
-interface Load {
-  readonly clients: number;
-  readonly seconds: number;
-}
-
-interface Figures {
-  readonly perSecond: number;
-  readonly medianMs: number;
-  readonly p99Ms: number;
-}
-
-/** Every client asks again as soon as it is answered. */
-async function load(ask: (turn: number) => Promise<void>, { clients, seconds }: Load): Promise<Figures> {
-  const until = performance.now() + seconds * 1000;
-  const taken: number[] = [];
-  let turn = 0;
-  const client = async (): Promise<void> => {
-    while (performance.now() < until) {
-      const started = performance.now();
-      await ask(turn++);
-      taken.push(performance.now() - started);
-    }
-  };
-  await Promise.all(Array.from({ length: clients }, client));
-  return { perSecond: taken.length / seconds, medianMs: median(taken), p99Ms: percentile(taken, 0.99) };
-}
-
-async function fetchFrom(agent: Agent, address: string): Promise<Buffer> {
-  return await new Promise((resolve, reject) => {
-    get(address, { agent }, (response) => {
-      const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part));
-      response.on("error", reject);
-      response.on("end", () => {
-        if (response.statusCode === 200) resolve(Buffer.concat(parts));
-        else reject(new Error(`${address} answered ${response.statusCode}`));
-      });
-    }).on("error", reject);
-  });
-}
-
-/** A plain server in this process, as the gateway is. */
-async function withPlainServer<T>(body: Buffer, work: (url: string) => Promise<T>): Promise<T> {
-  const server = createServer((_, response) => {
-    response.setHeader("Content-Type", "application/json");
-    response.end(body);
-  }).listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
-  try {
-    return await work(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-  } finally {
-    server.closeAllConnections();
-    server.close();
-  }
-}
+/** Before anything is measured: code is compiled while it runs. */
+const WARM_UP_SECONDS = 4;
+/** The servers are measured in turn, so that a busy neighbour is nobody's alone. */
+const ROUNDS = 3;
 
 /** What is asked: an address of the API, and the statement that a plain program would make instead. `turn` makes questions differ. */
 interface Question {
@@ -83,6 +31,7 @@ interface Question {
   readonly bind: (turn: number) => unknown[];
 }
 
+const VIDEOS = "/api/v1/videos";
 const COLUMNS = "id, title, description, tags, visibility, owner_id, status, duration_s, created_at, updated_at";
 
 async function questions(pool: Pool, deepCursor: string): Promise<Question[]> {
@@ -93,48 +42,104 @@ async function questions(pool: Pool, deepCursor: string): Promise<Question[]> {
   const newest = `select ${COLUMNS} from videos where deleted_at is null order by created_at desc, id desc limit 21`;
   const found = `select ${COLUMNS} from videos where deleted_at is null and search @@ search_query($1)`;
   return [
-    { name: "list", target: () => "", sql: newest, bind: () => [] },
-    { name: "deep page", target: () => "?page=5000", sql: `${newest} offset 99980`, bind: () => [] },
+    { name: "list", target: () => VIDEOS, sql: newest, bind: () => [] },
+    { name: "deep page", target: () => `${VIDEOS}?page=5000`, sql: `${newest} offset 99980`, bind: () => [] },
     {
       name: "cursor page",
-      target: () => `?cursor=${deepCursor}`,
+      target: () => `${VIDEOS}?cursor=${deepCursor}`,
       sql: `select ${COLUMNS} from videos where deleted_at is null and (created_at, id) < (now() - interval '200 days', $1::uuid) order by created_at desc, id desc limit 21`,
       bind: (turn) => [id(turn)],
     },
     {
       name: "search",
-      target: (turn) => `?q=${word(turn)}`,
+      target: (turn) => `${VIDEOS}?q=${word(turn)}`,
       sql: `${found} order by created_at desc, id desc limit 21`,
       bind: (turn) => [word(turn)],
     },
     {
       name: "filtered search",
-      target: (turn) => `?q=${word(turn)}&minDuration=60&maxDuration=1200&sort=-createdAt`,
+      target: (turn) => `${VIDEOS}?q=${word(turn)}&minDuration=60&maxDuration=1200&sort=-createdAt`,
       sql: `${found} and duration_sort between 60 and 1200 order by created_at desc, id desc limit 21`,
       bind: (turn) => [word(turn)],
     },
-    { name: "get", target: (turn) => `/${id(turn)}`, sql: `select ${COLUMNS} from videos where id = $1`, bind: (turn) => [id(turn)] },
+    {
+      name: "get",
+      target: (turn) => `${VIDEOS}/${id(turn)}`,
+      sql: `select ${COLUMNS} from videos where id = $1`,
+      bind: (turn) => [id(turn)],
+    },
   ];
 }
 
-const line = ({ perSecond, medianMs, p99Ms }: Figures): string =>
-  `${perSecond.toFixed(0).padStart(6)}/s  median ${medianMs.toFixed(1).padStart(6)} ms  p99 ${p99Ms.toFixed(1).padStart(6)} ms`;
+interface Measured extends Figures {
+  /** CPU of the serving process, ms an answer. */
+  readonly cpuMs: number;
+}
 
-async function compare(url: string, pool: Pool, run: Load): Promise<void> {
-  const agent = new Agent({ keepAlive: true, maxSockets: run.clients });
-  const api = `${url}/api/v1/videos`;
-  const deep = JSON.parse((await fetchFrom(agent, `${api}?page=5000`)).toString()) as { meta: { nextCursor: string } };
-  for (const { name, target, sql, bind } of await questions(pool, deep.meta.nextCursor)) {
-    const body = await fetchFrom(agent, `${api}${target(0)}`);
-    const ours = await load(async (turn) => void (await fetchFrom(agent, `${api}${target(turn)}`)), run);
-    const bare = await load(async (turn) => void (await pool.query(sql, bind(turn))), run);
-    const plain = await withPlainServer(body, async (at) => await load(async () => void (await fetchFrom(agent, at)), run));
-    console.log(`${name} (${body.length} bytes)\n  API        ${line(ours)}\n  bare SQL   ${line(bare)}\n  node:http  ${line(plain)}`);
-    console.log(
-      `  cost: ${(bare.perSecond / ours.perSecond).toFixed(2)} of bare SQL, ${(plain.perSecond / ours.perSecond).toFixed(2)} of node:http`,
+async function measure(server: MeasuredServer, target: (turn: number) => string, run: Load): Promise<Measured> {
+  const clients = await Promise.all(Array.from({ length: run.clients }, async () => await HttpClient.to(server.port)));
+  try {
+    const before = await server.cpuMs();
+    const figures = await loadWith(
+      clients.map((client) => async (turn) => await client.get(target(turn))),
+      run,
     );
+    return { ...figures, cpuMs: ((await server.cpuMs()) - before) / figures.requests };
+  } finally {
+    for (const client of clients) client.close();
   }
-  agent.destroy();
+}
+
+async function measureSql(pool: Pool, { sql, bind }: Question, run: Load): Promise<Measured> {
+  const before = process.cpuUsage();
+  const figures = await loadWith(
+    Array.from({ length: run.clients }, () => async (turn: number) => await pool.query(sql, bind(turn))),
+    run,
+  );
+  const { user, system } = process.cpuUsage(before);
+  return { ...figures, cpuMs: (user + system) / 1000 / figures.requests };
+}
+
+/** The middle one by what it cost. */
+function middle(runs: readonly Measured[]): Measured {
+  const cost = median(runs.map(({ cpuMs }) => cpuMs));
+  return runs.find(({ cpuMs }) => cpuMs === cost) as Measured;
+}
+
+const line = ({ perSecond, medianMs, p99Ms, cpuMs }: Measured): string =>
+  `${perSecond.toFixed(0).padStart(6)}/s  median ${medianMs.toFixed(1).padStart(6)} ms  p99 ${p99Ms.toFixed(1).padStart(6)} ms  CPU ${(cpuMs * 1000).toFixed(0).padStart(5)} µs`;
+
+async function ask(server: MeasuredServer, target: string): Promise<Answer> {
+  const client = await HttpClient.to(server.port);
+  try {
+    return await client.get(target);
+  } finally {
+    client.close();
+  }
+}
+
+async function compare(api: MeasuredServer, pool: Pool, { folder, ...run }: Load & { readonly folder: string }): Promise<void> {
+  const deep = JSON.parse((await ask(api, `${VIDEOS}?page=5000`)).body.toString()) as { meta: { nextCursor: string } };
+  for (const question of await questions(pool, deep.meta.nextCursor)) {
+    const { name, target } = question;
+    const answer = await ask(api, target(0));
+    const file = join(folder, "answer.json");
+    await writeFile(file, JSON.stringify({ headers: answer.headers, body: answer.body.toString() }));
+    const plain = await startServer("plain", file);
+    for (const server of [api, plain]) await measure(server, target, { ...run, seconds: WARM_UP_SECONDS });
+    const runs = { api: [] as Measured[], sql: [] as Measured[], plain: [] as Measured[] };
+    for (let round = 0; round < ROUNDS; round++) {
+      runs.api.push(await measure(api, target, run));
+      runs.sql.push(await measureSql(pool, question, run));
+      runs.plain.push(await measure(plain, target, run));
+    }
+    await plain.stop();
+    const [ours, sql, bare] = [middle(runs.api), middle(runs.sql), middle(runs.plain)];
+    console.log(`${name} (${answer.body.length} bytes)\n  API        ${line(ours)}\n  bare SQL   ${line(sql)}\n  node:http  ${line(bare)}`);
+    const ratio = (theirs: Measured): string =>
+      `${(ours.cpuMs / theirs.cpuMs).toFixed(2)} by CPU, ${(theirs.perSecond / ours.perSecond).toFixed(2)} by answers a second`;
+    console.log(`  cost: of bare SQL ${ratio(sql)}; of node:http ${ratio(bare)}`);
+  }
 }
 
 async function main(): Promise<void> {
@@ -151,23 +156,14 @@ async function main(): Promise<void> {
   const url = given ?? embedded?.url ?? "";
   await migrate(url);
   if (embedded) await fillLibrary(url, Number(values.videos));
-  const broker = new ServiceBroker({
-    ...brokerOptions(loadConfig({ DATABASE_URL: url, PORT: "0", HOST: "127.0.0.1", LOG_LEVEL: "error" })),
-  });
-  broker.createService(videosService);
-  const service = broker.createService(gateway) as unknown as { server: { address(): AddressInfo } };
-  await broker.start();
   const pool = new Pool({ connectionString: url, max: 8 });
+  const api = await startServer("api", url);
   try {
-    console.log(`${values.clients} clients, ${values.seconds} s a run, clients and servers on the same machine`);
-    await compare(`http://127.0.0.1:${service.server.address().port}`, pool, {
-      clients: Number(values.clients),
-      seconds: Number(values.seconds),
-    });
+    console.log(`${values.clients} clients, the middle of ${ROUNDS} runs of ${values.seconds} s, clients and servers on the same machine`);
+    await compare(api, pool, { folder, clients: Number(values.clients), seconds: Number(values.seconds) });
   } finally {
+    await api.stop();
     await pool.end();
-    await broker.stop();
-    await closeDatabase();
     await embedded?.stop();
     await removeFolder(folder);
   }
