@@ -18,9 +18,43 @@ export function createLogger(config: Config): Logger {
   const stream =
     config.LOG_FORMAT === "pretty"
       ? PinoPretty({ destination: 2, sync: true, singleLine: true, ignore: "nodeID,ns,svc,mod", messageFormat: "[{mod}] {msg}" })
-      : pino.destination({ dest: 2, sync: false });
+      : standardError;
   return pino(options, stream);
 }
+
+/** Written line by line, the log would cost a busy gateway as much as what it tells of. A process that is killed takes this much of its log with it. */
+const TOGETHER_MS = 50;
+/** One write takes so much without being cut. */
+const TOGETHER_CHARACTERS = 16 * 1024;
+
+/** Lines that come in the same moment go out as one. */
+class GatheredLines {
+  #lines = "";
+  #timer: NodeJS.Timeout | undefined;
+  #out: ReturnType<typeof pino.destination> | undefined;
+
+  write(line: string): void {
+    if (this.#out === undefined) process.once("exit", () => this.#end());
+    this.#out ??= pino.destination({ dest: 2, sync: false });
+    this.#lines += line;
+    if (this.#lines.length >= TOGETHER_CHARACTERS) this.#pass();
+    else this.#timer ??= setTimeout(() => this.#pass(), TOGETHER_MS).unref();
+  }
+
+  #pass(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#lines !== "") this.#out?.write(this.#lines);
+    this.#lines = "";
+  }
+
+  #end(): void {
+    this.#pass();
+    this.#out?.flushSync();
+  }
+}
+
+const standardError = new GatheredLines();
 
 /** Moleculer's loggers are given the message and then the fields; pino takes them the other way round, and would drop them. */
 function fieldsFirst(this: Logger, args: Parameters<Logger["info"]>, write: Logger["info"]): void {

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Service } from "moleculer";
 import { isLoopback, type Config } from "../../config/index.ts";
+import { Answers } from "./answers.ts";
 import { descriptionContent } from "./docs-routes.ts";
 import { Door } from "./door.ts";
 import { Health } from "./health.ts";
@@ -41,14 +42,21 @@ export function assemble(service: Pick<Service, "broker" | "logger">, config: Co
   const uploads = new Uploads({ ...body, atOnce: Math.max(1, Math.min(config.UPLOADS_AT_ONCE, config.WRITE_BUFFERS - 2)) });
   const identities = new Identities(config.AUTH_MODE);
   const plays = new Plays(broker, async (caller) => await identities.keys(caller));
+  const answers = new Answers();
+  const playback = new PlaybackDirectory(waiting, plays);
   const state: GatewayState = {
-    playback: new PlaybackDirectory(waiting, plays),
+    answers,
+    playback,
     uploads,
     resumable: new ResumableUploads(body, uploads),
     health: new Health(broker, version),
     identities,
     description: descriptionContent(openapiOf(apiRoutes, version)),
     page: loadPage(join(root, "web/dist")),
+    forget(id) {
+      answers.forget(id);
+      if (id !== undefined) playback.forget(id);
+    },
   };
   // Where only this machine can ask, and nobody signs in, there is one person: nobody to share with.
   const limits = new RateLimits(broker, config.RATE_LIMITS ?? (config.AUTH_MODE !== "none" || !isLoopback(config)));

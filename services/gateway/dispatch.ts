@@ -102,6 +102,8 @@ export interface Doorkeeper<S> {
   readonly state: S;
   /** Finds out who asks, and whether they ask too often. UNAUTHENTICATED, SIGNATURE_INVALID, RATE_LIMITED. */
   admit(request: { req: WebRequest; res: ServerResponse; route: Route<S>; params: unknown; signature: unknown }): Promise<Admitted>;
+  /** Something was done, or tried, to what the parameters of an address name, or made: what is remembered of it may be untrue. */
+  changed(params: unknown): void;
   /** Keeps what was done, or tried. Never fails. */
   audit(route: Route<S>, request: Request, outcome: string): Promise<void>;
   refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void;
@@ -148,6 +150,20 @@ function timed(caller: Caller, res: ServerResponse): Caller {
 }
 
 async function handle<S>(route: Route<S>, keeper: Doorkeeper<S>, request: Request): Promise<Reply> {
+  if (!changes(route)) return await audited(route, keeper, request);
+  try {
+    return await audited(route, keeper, request);
+  } finally {
+    keeper.changed(request.params);
+  }
+}
+
+/** What is on its way in changes no video until it is there, which an event tells. */
+function changes<S>({ method, limit }: Route<S>): boolean {
+  return !["GET", "HEAD", "OPTIONS"].includes(method) && limit !== "part";
+}
+
+async function audited<S>(route: Route<S>, keeper: Doorkeeper<S>, request: Request): Promise<Reply> {
   if (!route.audit) return await route.handler(keeper.state, request);
   try {
     const reply = await route.handler(keeper.state, request);

@@ -1,11 +1,11 @@
 /** The API's own description, and a page to read it and try it. */
-import { createHash } from "node:crypto";
 import { z } from "zod";
 import { failure } from "../kernel/errors.ts";
 import type { Route } from "./dispatch.ts";
+import { contentTag } from "./domain/edition.ts";
 import { API } from "./domain/links.ts";
 import { nothing } from "./domain/parameters.ts";
-import type { Content } from "./http/reply.ts";
+import { JSON_TYPE, type Content } from "./http/reply.ts";
 import { route, type GatewayState } from "./state.ts";
 
 const about = { method: "GET", tag: "Documentation", needs: "anonymous", limit: "read", params: nothing } as const;
@@ -40,6 +40,5 @@ export const docsRoutes: readonly Route<GatewayState>[] = [
 /** Made once, sent often. */
 export function descriptionContent(description: object): Content {
   const bytes = Buffer.from(JSON.stringify(description));
-  const etag = `"${createHash("sha256").update(bytes).digest("base64url")}"`;
-  return { type: "application/json; charset=utf-8", size: bytes.length, caching: "no-cache", etag, bytes: () => bytes };
+  return { type: JSON_TYPE, size: bytes.length, caching: "no-cache", etag: contentTag(bytes), bytes: () => bytes };
 }

@@ -61,6 +61,10 @@ export class Door implements Doorkeeper<GatewayState> {
     return { as, client: countedAs(client.address) };
   }
 
+  changed(params: unknown): void {
+    this.state.forget((params as { id?: string }).id);
+  }
+
   async audit(route: Route<GatewayState>, request: Request, outcome: string): Promise<void> {
     const { as, params, client, res, caller } = request;
     const subject = (params as { id?: string }).id ?? null;

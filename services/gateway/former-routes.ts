@@ -87,9 +87,8 @@ export const formerRoutes: readonly Route<GatewayState>[] = [
     answers: { 204: { description: "It is gone." } },
     errors: ["VIDEO_NOT_FOUND"],
     audit: () => ({}),
-    handler: async ({ playback }, { caller, as, params: { id } }) => {
+    handler: async (_, { caller, as, params: { id } }) => {
       await call(caller, videos.remove, { id, as });
-      playback.forget(id);
       return { status: 204 };
     },
   }),

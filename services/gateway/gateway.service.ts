@@ -14,13 +14,26 @@ import { formerRoutes } from "./former-routes.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { apiRoutes } from "./routes.ts";
 
+/** Of moleculer-web. */
+interface Alias {
+  readonly fullPath: string;
+  match(path: string): Readonly<Record<string, string>> | false;
+}
+
 interface Gateway extends Service<Record<string, unknown>> {
   /** What moleculer-web listens with. */
   server: HttpServer["server"];
   http: HttpServer;
   parts: GatewayParts;
   addRoute(route: object): void;
+  readonly aliases: readonly Alias[];
+  aliasesByLength: ReadonlyMap<number, readonly Alias[]>;
   httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
+}
+
+/** A slash at the end begins none. */
+function segmentsIn(path: string): number {
+  return path.split("/").length - (path.endsWith("/") ? 2 : 1);
 }
 
 const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Record<string, never>, Gateway> = {
@@ -53,11 +66,12 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
 
   events: {
     [videoChanged.name](ctx: Context<{ id: string }>) {
-      this.parts.state.playback.forget(ctx.params.id);
+      this.parts.state.forget(ctx.params.id);
       this.parts.waiting.wake(ctx.params.id);
       this.parts.live.hub.wake(`video:${ctx.params.id}`);
     },
     [segmentsStored.name](ctx: Context<{ id: string }>) {
+      this.parts.state.answers.forgetProgress(ctx.params.id);
       this.parts.waiting.wake(ctx.params.id);
       this.parts.live.hub.wake(`video:${ctx.params.id}`);
     },
@@ -70,6 +84,15 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
   },
 
   methods: {
+    /** Each alias is a regular expression: moleculer-web's own tries all of them. None of ours has a method, nor a parameter of several segments. */
+    resolveAlias(this: Gateway, path: string) {
+      for (const alias of this.aliasesByLength.get(segmentsIn(path)) ?? []) {
+        const params = alias.match(path);
+        if (params) return { alias, params };
+      }
+      return false;
+    },
+
     createServer(this: Gateway) {
       const config = loadConfig();
       this.http = openServer({
@@ -101,6 +124,7 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
       aliases: aliasesOf([...apiRoutes, ...formerRoutes, ...pageRoutes(state.page)], door),
       onError: (req: IncomingMessage, res: ServerResponse, error: unknown) => door.refuse(req, res, error),
     });
+    this.aliasesByLength = Map.groupBy(this.aliases, ({ fullPath }) => segmentsIn(fullPath));
   },
 
   async started() {

@@ -4,7 +4,7 @@ import { failure } from "../kernel/errors.ts";
 import { mayChange } from "../kernel/principal.ts";
 import { call } from "../kernel/rpc.ts";
 import { storage } from "../storage/contract.ts";
-import { videos, type Video } from "../videos/contract.ts";
+import { videos } from "../videos/contract.ts";
 import type { Request, Route } from "./dispatch.ts";
 import { CAPTIONS_BYTES_MAX, webVtt } from "./domain/captions.ts";
 import { batchResultSchema, one, videoSchema } from "./domain/documents.ts";
@@ -92,7 +92,7 @@ export const ownerRoutes: readonly Route<GatewayState>[] = [
     answers: { 200: { description: "The video.", json: one(videoSchema) } },
     errors: ["VIDEO_NOT_FOUND"],
     audit: () => ({}),
-    handler: async (state, { caller, as, params: { id } }) => videoReply(forgotten(state, await call(caller, videos.restore, { id, as }))),
+    handler: async (_, { caller, as, params: { id } }) => videoReply(await call(caller, videos.restore, { id, as })),
   }),
   route({
     ...owned,
@@ -103,7 +103,7 @@ export const ownerRoutes: readonly Route<GatewayState>[] = [
     params: byId,
     answers: { 200: { description: "The video.", json: one(videoSchema) } },
     errors: ["VIDEO_NOT_FOUND", "VIDEO_NOT_FAILED"],
-    handler: async (state, { caller, as, params: { id } }) => videoReply(forgotten(state, await call(caller, videos.retry, { id, as }))),
+    handler: async (_, { caller, as, params: { id } }) => videoReply(await call(caller, videos.retry, { id, as })),
   }),
   route({
     ...owned,
@@ -169,19 +169,12 @@ export const ownerRoutes: readonly Route<GatewayState>[] = [
     answers: { 204: { description: "They are gone." } },
     errors: ["VIDEO_NOT_FOUND", "CAPTIONS_NOT_FOUND"],
     audit: ({ params: { language } }) => ({ language }),
-    handler: async ({ playback }, { caller, as, params }) => {
+    handler: async (_, { caller, as, params }) => {
       await call(caller, videos.removeCaptions, { ...params, as });
-      playback.forget(params.id);
       return { status: 204 };
     },
   }),
 ];
-
-/** What this gateway remembers of a video is no longer true. The others are told by an event. */
-function forgotten({ playback }: GatewayState, changed: Video): Video {
-  playback.forget(changed.id);
-  return changed;
-}
 
 type Said = z.output<typeof said>;
 
@@ -191,19 +184,18 @@ function given(set: Said): Said {
 }
 
 async function editVideo(
-  state: GatewayState,
+  _: GatewayState,
   { req, caller, as, params: { id }, body }: Request<{ id: string }, unknown, Said>,
 ): Promise<Reply> {
   const editions = editionsOf(req.headers["if-match"]);
-  return videoReply(forgotten(state, await call(caller, videos.edit, { id, as, set: given(body), ...(editions ? { editions } : {}) })));
+  return videoReply(await call(caller, videos.edit, { id, as, set: given(body), ...(editions ? { editions } : {}) }));
 }
 
 async function removeVideo(
-  { playback }: GatewayState,
+  _: GatewayState,
   { caller, as, params: { id }, query }: Request<{ id: string }, z.output<typeof purgeQuery>>,
 ): Promise<Reply> {
   await call(caller, query.purge === true ? videos.purge : videos.remove, { id, as });
-  playback.forget(id);
   return { status: 204 };
 }
 
@@ -219,7 +211,7 @@ async function changeVideos(state: GatewayState, request: Request<unknown, unkno
 }
 
 async function resultOf(
-  { playback }: GatewayState,
+  state: GatewayState,
   { caller, as, res, body: { operation, set } }: Request<unknown, unknown, Batch>,
   id: string,
 ): Promise<object> {
@@ -232,7 +224,7 @@ async function resultOf(
   };
   try {
     const changed = await operations[operation]();
-    playback.forget(id);
+    state.forget(id);
     return { id, status: changed ? 200 : 204, video: changed ? videoDocument(changed) : null, error: null };
   } catch (error) {
     const { status, code, title, detail } = problemOf(error, { id: String(res.getHeader("X-Request-Id")), path: "" });
@@ -253,10 +245,7 @@ async function source(_: GatewayState, { caller, as, params: { id } }: Request<{
   };
 }
 
-async function putCaptions(
-  { playback }: GatewayState,
-  { req, res, caller, as, params }: Request<{ id: string; language: string }>,
-): Promise<Reply> {
+async function putCaptions(_: GatewayState, { req, res, caller, as, params }: Request<{ id: string; language: string }>): Promise<Reply> {
   const type = req.headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (!["text/vtt", "application/x-subrip"].includes(type)) {
     throw failure("UNSUPPORTED_MEDIA_TYPE", "Send captions as text/vtt or application/x-subrip.");
@@ -270,6 +259,5 @@ async function putCaptions(
     throw failure("FORBIDDEN", "Only its owner may do this to a video.");
   const { blob, size } = await call(caller, storage.put, { bytes: text });
   await call(caller, videos.putCaptions, { ...params, as, blob, size });
-  playback.forget(params.id);
   return { status: 204 };
 }

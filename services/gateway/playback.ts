@@ -1,5 +1,4 @@
 /** From addresses to bytes: what players ask for again and again is remembered here, so that a segment costs no query. */
-import { createHash } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { failure } from "../kernel/errors.ts";
 import { SEGMENT_BATCH_MAX } from "../kernel/limits.ts";
@@ -8,6 +7,7 @@ import { call, type Caller } from "../kernel/rpc.ts";
 import { storage } from "../storage/contract.ts";
 import { videos, type Playback, type PlaybackRendition, type SegmentRow, type Storyboard, type VideoBlob } from "../videos/contract.ts";
 import { mpd } from "./domain/dash.ts";
+import { contentTag } from "./domain/edition.ts";
 import { captionsPlaylist, masterPlaylist, mediaPlaylist } from "./domain/hls.ts";
 import type { CaptionsAddress, SegmentAddress, StreamAddress } from "./domain/links.ts";
 import { durationS, segmentCount } from "./domain/presentation.ts";
@@ -203,13 +203,12 @@ function stored(caller: Caller, { blob, size }: StoredBytes, { type, caching }: 
 /** Manifests change when a video does, and go when it goes: they are kept, but asked about each time. One that carries a signature belongs to whoever was handed it. */
 function manifest({ signature }: Viewer, playback: Playback, type: string, text: string): Content {
   const bytes = Buffer.from(text);
-  const etag = `"${createHash("sha256").update(bytes).digest("base64url")}"`;
   const secret = signature !== undefined;
   return {
     type,
     size: bytes.length,
     caching: secret || !isShared(playback) ? "private, no-cache" : "no-cache",
-    etag,
+    etag: contentTag(bytes),
     secret,
     bytes: () => bytes,
   };

@@ -1,10 +1,10 @@
 /** Videos: list, search, take in, look at. */
 import { z } from "zod";
 import { call } from "../kernel/rpc.ts";
-import { CURSOR_LENGTH_MAX, videos, type Video } from "../videos/contract.ts";
+import { CURSOR_LENGTH_MAX, videos, type Video, type VideoPage } from "../videos/contract.ts";
 import type { Request, Route } from "./dispatch.ts";
 import { listOf, one, processingSchema, recommendationSchema, uploadResultSchema, videoSchema } from "./domain/documents.ts";
-import { videoTag } from "./domain/edition.ts";
+import { contentTag, videoTag } from "./domain/edition.ts";
 import { API, PAGE_MAX, pageLinks } from "./domain/links.ts";
 import { byId, nothing, seconds, whole, yesOrNo } from "./domain/parameters.ts";
 import { videoDocument } from "./domain/video.ts";
@@ -15,27 +15,28 @@ import { uploadFields, uploadQuery } from "./uploads.ts";
 const tag = "Videos";
 const video = `${API}/videos/:id`;
 
-const { shape: listed } = videos.list.params;
+const { shape: asked } = videos.list.params;
 const listQuery = z
   .strictObject({
     page: whole(1, PAGE_MAX).optional().describe("by number; beyond the last, go on with the cursor"),
     limit: whole(1, 100).default(20).describe("videos on a page"),
     cursor: z.string().min(1).max(CURSOR_LENGTH_MAX).optional().describe("the nextCursor of an earlier page; not beside page"),
-    q: listed.q.describe(
+    q: asked.q.describe(
       "words that a video has in its title, its tags or its description; also their beginnings, without accents, and mistyped",
     ),
-    sort: listed.sort.describe("what the list is ordered by, - for descending; default -createdAt, and relevance for a search"),
-    status: listed.status.describe("only videos in this state"),
-    tag: listed.tag.describe("only videos with this tag"),
-    createdAfter: listed.createdAfter.describe("only videos made at this time or later"),
-    createdBefore: listed.createdBefore.describe("only videos made before this time"),
+    sort: asked.sort.describe("what the list is ordered by, - for descending; default -createdAt, and relevance for a search"),
+    status: asked.status.describe("only videos in this state"),
+    tag: asked.tag.describe("only videos with this tag"),
+    createdAfter: asked.createdAfter.describe("only videos made at this time or later"),
+    createdBefore: asked.createdBefore.describe("only videos made before this time"),
     minDuration: seconds.optional().describe("only videos of so many seconds or more"),
     maxDuration: seconds.optional().describe("only videos of so many seconds or fewer"),
-    visibility: listed.visibility.describe("only videos that are seen by these; unlisted and private ones are shown to their owner"),
-    owner: listed.owner.describe("only videos of this user"),
+    visibility: asked.visibility.describe("only videos that are seen by these; unlisted and private ones are shown to their owner"),
+    owner: asked.owner.describe("only videos of this user"),
     trash: yesOrNo.optional().describe("true shows what its owner has deleted and can restore"),
   })
   .refine(({ page, cursor }) => page === undefined || cursor === undefined, { path: ["cursor"], message: "cannot stand beside page" });
+type ListQuery = z.output<typeof listQuery>;
 
 export const videoRoutes: readonly Route<GatewayState>[] = [
   route({
@@ -49,7 +50,12 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
     params: nothing,
     query: listQuery,
     answers: {
-      200: { description: "A page of videos.", json: listOf(videoSchema), headers: { Link: "Where to go from here (RFC 8288)." } },
+      200: {
+        description: "A page of videos.",
+        json: listOf(videoSchema),
+        headers: { Link: "Where to go from here (RFC 8288).", ETag: "Names these bytes." },
+      },
+      304: { description: "The client has it already (`If-None-Match`)." },
     },
     errors: [],
     handler: listVideos,
@@ -104,7 +110,7 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
       304: { description: "The client has it already (`If-None-Match`)." },
     },
     errors: ["VIDEO_NOT_FOUND"],
-    handler: async (_, { caller, as, params }) => videoReply(await call(caller, videos.get, { ...params, as })),
+    handler: getVideo,
   }),
   route({
     id: "getProcessing",
@@ -141,19 +147,34 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
   }),
 ];
 
-async function listVideos(_: GatewayState, { caller, as, query }: Request<unknown, z.output<typeof listQuery>>): Promise<Reply> {
-  const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as typeof query;
-  const { items, total, totalEstimated, hasMore, nextCursor, corrected } = await call(caller, videos.list, { ...given, as });
-  const { page, limit, cursor, ...filters } = given;
+/** Whoever asks the same again has it already, if it did not change. */
+async function listVideos({ answers }: GatewayState, { caller, as, query }: Request<unknown, ListQuery>): Promise<Reply> {
+  const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as ListQuery;
+  return await answers.list(as, JSON.stringify(given), async () => listed(given, await call(caller, videos.list, { ...given, as })));
+}
+
+function listed({ page, limit, cursor, ...filters }: ListQuery, found: VideoPage): Content {
+  const { items, total, totalEstimated, hasMore, nextCursor, corrected } = found;
   const position = { page: cursor === undefined ? (page ?? 1) : null, limit, total, hasMore, nextCursor };
   const texts = Object.entries(filters).map(([name, value]) => [name, String(value)]);
   const link = pageLinks({ path: `${API}/videos`, filters: Object.fromEntries(texts) as Record<string, string>, ...position });
-  const meta = { ...position, totalEstimated, corrected };
-  return { status: 200, json: { data: items.map(videoDocument), meta }, headers: link === "" ? {} : { Link: link } };
+  const bytes = Buffer.from(JSON.stringify({ data: items.map(videoDocument), meta: { ...position, totalEstimated, corrected } }));
+  return { ...document(bytes, contentTag(bytes)), headers: link === "" ? {} : { Link: link } };
+}
+
+async function getVideo({ answers }: GatewayState, { caller, as, params: { id } }: Request<{ id: string }>): Promise<Reply> {
+  return await answers.video(as, id, async () => {
+    const of = await call(caller, videos.get, { id, as });
+    return { of: { id, owner: of.owner, visibility: of.visibility }, content: videoReply(of) };
+  });
 }
 
 /** A video with its name: who edits it shows that name, and who asks for it again may have it already. */
 export function videoReply(of: Video): Content {
   const bytes = Buffer.from(JSON.stringify({ data: videoDocument(of) }));
-  return { type: JSON_TYPE, size: bytes.length, etag: videoTag(of.edition, bytes), caching: "private, no-cache", bytes: () => bytes };
+  return document(bytes, videoTag(of.edition, bytes));
+}
+
+function document(bytes: Buffer, etag: string): Content {
+  return { type: JSON_TYPE, size: bytes.length, etag, caching: "private, no-cache", bytes: () => bytes };
 }

@@ -5,9 +5,10 @@ import { recommend } from "./domain/recommendations.ts";
 import type { VideosService } from "./self.ts";
 import { captionsOf, putCaptions, removeCaptions } from "./store/captions.ts";
 import { remove, visible } from "./store/catalogue.ts";
+import { findVideos } from "./store/described.ts";
 import { edit, purge, restore, retry } from "./store/edits.ts";
 import { sourceOf } from "./store/read.ts";
-import { candidatesFor, videosOf } from "./store/recommendations.ts";
+import { candidatesFor } from "./store/recommendations.ts";
 
 type Done =
   | "edit"
@@ -47,7 +48,7 @@ export const owners: Pick<Handlers<typeof videos, VideosService>, Done> = {
     const seed = visible(as, await this.video(id));
     const chosen = recommend(seed, await candidatesFor(this.db, seed), limit);
     const found = await this.views(
-      await videosOf(
+      await findVideos(
         this.db,
         chosen.map((each) => each.id),
       ),

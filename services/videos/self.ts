@@ -5,10 +5,12 @@ import type { Repeated } from "../../mixins/repeat.ts";
 import type { Video } from "./contract.ts";
 import type { Change } from "./store/catalogue.ts";
 import type { DescribedRow } from "./store/described.ts";
+import type { GatheredVideos } from "./store/gathered.ts";
 import type { VideoRow } from "./store/video.model.ts";
 import type { Totals } from "./totals.ts";
 
 export interface VideosService extends WithEntity {
+  gathered: GatheredVideos;
   totals: Totals;
   tidying: Repeated;
   /** The row of a video that is not deleted. VIDEO_NOT_FOUND. */

@@ -13,8 +13,9 @@ import { owners } from "./owners.ts";
 import type { VideosService } from "./self.ts";
 import { abandon, arrive, reserve } from "./store/arrival.ts";
 import { create, notFound, visible, type Change } from "./store/catalogue.ts";
-import { findVideo, type DescribedRow } from "./store/described.ts";
+import type { DescribedRow } from "./store/described.ts";
 import { emptyTrash } from "./store/edits.ts";
+import { GatheredVideos } from "./store/gathered.ts";
 import { forgetOldKeys } from "./store/idempotency.ts";
 import { listVideos } from "./store/listing.ts";
 import { forgetOldPlays } from "./store/plays.ts";
@@ -76,6 +77,7 @@ const service: ServiceSchema<object, object, object, VideosService> = {
   }),
 
   created() {
+    this.gathered = new GatheredVideos(this.db);
     this.totals = new Totals(this.db);
   },
 
@@ -104,7 +106,7 @@ const service: ServiceSchema<object, object, object, VideosService> = {
     },
 
     async video(this: VideosService, id: string): Promise<Video> {
-      const row = await findVideo(this.db, id);
+      const row = await this.gathered.find(id);
       const [video] = row ? await this.views([row]) : [];
       if (!video) throw notFound(id);
       return video;

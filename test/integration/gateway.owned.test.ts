@@ -1,4 +1,6 @@
 import { randomUUID } from "node:crypto";
+import { broadcast } from "../../services/kernel/rpc.ts";
+import { segmentsStored } from "../../services/videos/contract.ts";
 import { keep, keepPlayable, startGateway, videoOf, type RunningGateway } from "../support/catalogue.ts";
 import { ask, type HttpAnswer, type HttpQuestion } from "../support/http.ts";
 
@@ -46,6 +48,7 @@ describe("a video that is edited", () => {
     const { etag } = (await ask(gateway.url, at(id))).headers;
     expect((await ask(gateway.url, at(id), { headers: { "If-None-Match": etag } })).status).toBe(304);
     gateway.catalogue.videos.set(id, videoOf({ id, progress: 0.5 }));
+    await broadcast(gateway.broker, segmentsStored, { id });
     const later = await ask(gateway.url, at(id), { headers: { "If-None-Match": etag } });
     expect(later.status).toBe(200);
     expect(later.headers.etag?.slice(0, 3)).toBe(etag?.slice(0, 3));

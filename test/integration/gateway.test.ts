@@ -309,7 +309,7 @@ describe("when something is broken behind it", () => {
     ["a time-out", new Errors.RequestTimeoutError({ action: "videos.get", nodeID: "x" }), 503, "SERVICE_UNAVAILABLE"],
   ])("%s is a problem without its insides", async (_, error, status, code) => {
     gateway.catalogue.failures.set("videos.get", error);
-    const answer = await get(`/api/v1/videos/${id}`);
+    const answer = await get(`/api/v1/videos/${randomUUID()}`);
     expect(problemIn(answer)).toMatchObject({ status, code });
     expect(answer.headers["retry-after"]).toBe(status === 503 ? "5" : undefined);
     const line = gateway.log.find(

@@ -2,8 +2,16 @@
 import { createHash } from "node:crypto";
 
 /** Strong: other bytes have another digest. */
+export function contentTag(body: Uint8Array): string {
+  return `"${digestOf(body)}"`;
+}
+
 export function videoTag(edition: number, body: Uint8Array): string {
-  return `"${edition}.${createHash("sha256").update(body).digest("base64url")}"`;
+  return `"${edition}.${digestOf(body)}"`;
+}
+
+function digestOf(body: Uint8Array): string {
+  return createHash("sha256").update(body).digest("base64url");
 }
 
 /**

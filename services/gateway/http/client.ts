@@ -11,9 +11,11 @@ export interface Client {
 
 export class Clients {
   readonly #proxies = new BlockList();
+  readonly #any: boolean;
 
   /** `proxies` are addresses and networks: "10.0.0.7", "fd00::/8". */
   constructor(proxies: readonly string[]) {
+    this.#any = proxies.length > 0;
     for (const proxy of proxies) {
       const [network = "", prefix] = proxy.split("/");
       const family = isIP(network) === 6 ? "ipv6" : "ipv4";
@@ -38,6 +40,7 @@ export class Clients {
   }
 
   #isProxy(address: string): boolean {
+    if (!this.#any) return false;
     const family = isIP(address);
     return family !== 0 && this.#proxies.check(address, family === 6 ? "ipv6" : "ipv4");
   }

@@ -1,7 +1,7 @@
 /** The page: the files that Vite built, read once at the start. No path from outside ever reaches the file system. */
-import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { extname, join, sep } from "node:path";
+import { contentTag } from "../domain/edition.ts";
 import type { Content } from "./reply.ts";
 
 const types: Readonly<Record<string, string>> = {
@@ -46,7 +46,7 @@ function staticFile(folder: string, name: string): Content {
   return {
     type: types[extname(name)] ?? "application/octet-stream",
     size: bytes.length,
-    etag: `"${createHash("sha256").update(bytes).digest("base64url")}"`,
+    etag: contentTag(bytes),
     // Vite writes the hash of their content into the names of what it puts there.
     caching: name.startsWith("assets/") ? "public, max-age=31536000, immutable" : "no-cache",
     bytes: () => bytes,

@@ -32,6 +32,7 @@ export interface Content {
   readonly caching: string;
   /** As in an answer. */
   readonly secret?: boolean;
+  readonly headers?: Readonly<Record<string, string>>;
   bytes(): Uint8Array | Promise<Uint8Array>;
 }
 
@@ -144,6 +145,7 @@ function describe(
 ): boolean {
   res.setHeader("ETag", content.etag);
   res.setHeader("Cache-Control", content.caching);
+  for (const [name, value] of Object.entries(content.headers ?? {})) res.setHeader(name, value);
   if (known) {
     res.statusCode = 304;
     res.end();

@@ -1,5 +1,5 @@
 /** A video with what stands beside it, in one statement: what a list of twenty needs costs one question, not four. */
-import { one, type Database } from "../../../mixins/database/sql.ts";
+import { rows, type Database } from "../../../mixins/database/sql.ts";
 import type { VideoRendition } from "../contract.ts";
 import { videoColumns, type VideoRow } from "./video.model.ts";
 
@@ -19,7 +19,12 @@ export const described = `${videoColumns},
   coalesce((select views from video_views where video_id = v.id), 0)::float8 as views,
   array(select language from captions where video_id = v.id order by language) as captions`;
 
-/** Undefined when there is none, or it lies in the trash. */
-export async function findVideo(db: Database, id: string): Promise<DescribedRow | undefined> {
-  return await one<DescribedRow>(db, `select ${described} from videos v where v.id = $1 and v.deleted_at is null`, [id]);
+/** Those of them that are there and do not lie in the trash, in the order of the ids. */
+export async function findVideos(db: Database, ids: readonly string[]): Promise<readonly DescribedRow[]> {
+  return await rows<DescribedRow>(
+    db,
+    `select ${described} from unnest($1::uuid[]) with ordinality as wanted (id, at) join videos v on v.id = wanted.id
+     where v.deleted_at is null order by wanted.at`,
+    [ids],
+  );
 }

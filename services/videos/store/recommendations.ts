@@ -1,7 +1,6 @@
 /** Videos that may be shown beside one: a few of each kind, each kind from its index. */
 import { rows, type Bind, type Database } from "../../../mixins/database/sql.ts";
 import type { Candidate } from "../domain/recommendations.ts";
-import { described, type DescribedRow } from "./described.ts";
 
 /** Of each kind: with the fifty newest of each tag there is a choice, and the choice takes milliseconds. */
 const EACH = 50;
@@ -29,15 +28,5 @@ export async function candidatesFor(db: Database, { tags, owner }: Pick<Candidat
      from (${kinds.join(" union ")}) as found join videos v on v.id = found.id join video_views n on n.video_id = v.id
      order by v.created_at desc, v.id desc`,
     bind,
-  );
-}
-
-/** In the order of the ids. */
-export async function videosOf(db: Database, ids: readonly string[]): Promise<readonly DescribedRow[]> {
-  return await rows<DescribedRow>(
-    db,
-    `select ${described} from unnest($1::uuid[]) with ordinality as wanted (id, at) join videos v on v.id = wanted.id
-     where v.deleted_at is null order by wanted.at`,
-    [ids],
   );
 }

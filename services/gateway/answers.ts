@@ -1,0 +1,87 @@
+/** Answers about videos, given again for a moment: of all who ask for the same at the same time one costs a question. Who may have it is looked at each time. */
+import { LRUCache } from "lru-cache";
+import { failure } from "../kernel/errors.ts";
+import { maySee, type Principal } from "../kernel/principal.ts";
+import type { Content } from "./http/reply.ts";
+
+/** How old an answer may be. The event of a change comes sooner; this is for when it is lost. */
+const FRESH_MS = 2000;
+/** 10,000 videos, or 1000 lists of twenty. */
+const BYTES_MAX = 32 * 1024 * 1024;
+/** Of one that is longer, few can be kept: a hundred videos with the longest descriptions. */
+const ANSWER_BYTES_MAX = 512 * 1024;
+/** What stands around the bytes, and the entry itself. */
+const OVERHEAD_BYTES = 1024;
+
+/** What a right to see hangs on, beside the answer. */
+export interface OwnedAnswer {
+  readonly of: Parameters<typeof maySee>[1];
+  readonly content: Content;
+}
+
+export class Answers {
+  readonly #videos = shelf<OwnedAnswer>(({ content }) => content);
+  readonly #lists = shelf<Content>((content) => content);
+  readonly #asked = new Map<string, Promise<unknown>>();
+  /** Counts what made answers untrue: one that was on its way meanwhile is neither kept nor shared with who asks later. */
+  #changes = 0;
+
+  /** The same for everybody who may see it. What `load` fails with, and VIDEO_NOT_FOUND. */
+  async video(as: Principal, id: string, load: () => Promise<OwnedAnswer>): Promise<Content> {
+    const kept = this.#videos.get(id);
+    if (!kept) return (await this.#once(`video ${sightOf(as)} ${id}`, this.#videos, id, load)).content;
+    if (!maySee(as, kept.of)) throw failure("VIDEO_NOT_FOUND", `There is no video ${id}.`);
+    return kept.content;
+  }
+
+  /** `question` is everything that the list depends on, but who asks. */
+  async list(as: Principal, question: string, load: () => Promise<Content>): Promise<Content> {
+    const key = `${sightOf(as)} ${question}`;
+    return this.#lists.get(key) ?? (await this.#once(key, this.#lists, key, load));
+  }
+
+  /** A video changed: lists may have it, too. Without an id, there are others in lists. */
+  forget(id?: string): void {
+    this.#changes++;
+    if (id !== undefined) this.#videos.delete(id);
+    this.#lists.clear();
+  }
+
+  /** The video is a little further: lists may tell that a moment later. */
+  forgetProgress(id: string): void {
+    this.#changes++;
+    this.#videos.delete(id);
+  }
+
+  async #once<V extends object>(flight: string, shelved: LRUCache<string, V>, key: string, load: () => Promise<V>): Promise<V> {
+    const change = this.#changes;
+    const joined = `${change} ${flight}`;
+    const before = this.#asked.get(joined) as Promise<V> | undefined;
+    if (before) return await before;
+    const start = performance.now();
+    const loading = load();
+    this.#asked.set(joined, loading);
+    try {
+      const made = await loading;
+      if (this.#changes === change) shelved.set(key, made, { start });
+      return made;
+    } finally {
+      this.#asked.delete(joined);
+    }
+  }
+}
+
+function shelf<V extends object>(contentOf: (value: V) => Content): LRUCache<string, V> {
+  return new LRUCache<string, V>({
+    maxSize: BYTES_MAX,
+    maxEntrySize: ANSWER_BYTES_MAX,
+    // Whoever asks for it compressed has that kept beside it (http/compression.ts).
+    sizeCalculation: (value) => OVERHEAD_BYTES + 2 * contentOf(value).size,
+    ttl: FRESH_MS,
+  });
+}
+
+/** Those of one sight see the same. */
+function sightOf({ role, id }: Principal): string {
+  return role === "admin" ? role : `${role} ${id}`;
+}
