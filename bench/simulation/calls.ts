@@ -12,7 +12,7 @@ import type { SimulatedDisk } from "./disk.ts";
 import type { Life, Network } from "./network.ts";
 import type { Rules } from "./rules.ts";
 
-type Client = Pick<DiskClient, "putChunk" | "getChunk" | "statChunk" | "deleteChunk" | "listChunks" | "getDigests" | "getDisk">;
+type Client = Pick<DiskClient, "putChunk" | "readChunk" | "statChunk" | "deleteChunk" | "listChunks" | "getDigests" | "getDisk">;
 
 /** Share of the uploads that break before their commit, and of the messages that others come between. */
 const BROKEN_SHARE = 0.02;
@@ -43,7 +43,7 @@ export class DiskCalls {
         const isOver = (): boolean => !from.running || signal?.aborted === true;
         return await ask(async (handlers) => await handlers.putChunk(this.#stream([...uploadOf(chunk)], breaksAt, isOver)), signal);
       },
-      getChunk: async ({ hash }, signal) => {
+      readChunk: async ({ hash }, signal) => {
         const bytes = await ask(async (handlers) => {
           const parts: Buffer[] = [];
           const take = async ({ part }: GetChunkResponse): Promise<void> => {
@@ -53,7 +53,7 @@ export class DiskCalls {
           return Buffer.concat(parts);
         }, signal);
         if (hashOf(bytes) !== hash) throw failure("CHUNK_CORRUPT", `Chunk ${hash} came with other bytes.`);
-        return bytes;
+        return [bytes];
       },
       statChunk: async ({ hash, epoch, touch }, signal) => {
         const request = { sha256: bytesOf(hash), epoch, touch };

@@ -60,7 +60,7 @@ export class SimulatedNode implements Life {
   }
 
   async read(chunk: string, size: number): Promise<Buffer> {
-    return await this.chunks.read({ hash: chunk, size, from: 0, to: size }, new AbortController().signal);
+    return Buffer.concat(await this.chunks.read({ hash: chunk, size, from: 0, to: size }, new AbortController().signal));
   }
 
   /** Looks at the ring, and for disks that did not answer, for as long as it runs. */

@@ -46,16 +46,19 @@ export async function* listen<R>(
   watch.call = call;
   // A call emits its status as an error even after everybody has left.
   call.on("error", () => undefined);
+  let ended = false;
   try {
     for await (const message of call) {
       watch.progressed();
       yield message as R;
     }
+    ended = true;
   } catch (error) {
     throw watch.reasonOf(error);
   } finally {
     watch.end();
-    call.cancel();
+    // A call that has ended needs none: the disk would be sent a reset of a stream that it has closed.
+    if (!ended) call.cancel();
   }
 }
 

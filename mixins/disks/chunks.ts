@@ -31,13 +31,10 @@ export function* uploadOf({ hash, bytes, epoch }: ChunkUpload): Generator<PutChu
 }
 
 /**
- * The data of a download as it comes, each piece with the length of all of it. When all have come they are known to be good: CHUNK_CORRUPT when
+ * The data of a download as it comes. When all have come they are known to be good: CHUNK_CORRUPT when
  * they are not as many as the header promised, not what the name of a chunk says, or a part does not have the sums of its blocks.
  */
-export async function* downloadOf(
-  messages: AsyncIterable<GetChunkResponse>,
-  range: ChunkRange,
-): AsyncGenerator<{ readonly total: number; readonly bytes: Buffer }> {
+export async function* downloadOf(messages: AsyncIterable<GetChunkResponse>, range: ChunkRange): AsyncGenerator<Buffer> {
   const proof = isWhole(range) ? new NameProof(range.hash) : new SumsProof(range.offset ?? 0);
   let total = 0;
   let received = 0;
@@ -50,7 +47,7 @@ export async function* downloadOf(
     received += part.value.length;
     if (received > total) break;
     proof.update(part.value);
-    yield { total, bytes: part.value };
+    yield part.value;
   }
   if (received !== total || total === 0) throw failure("CHUNK_CORRUPT", `${received} of ${total} bytes of chunk ${range.hash} came.`);
   if (!proof.holds()) throw failure("CHUNK_CORRUPT", `Other bytes came than those of chunk ${range.hash}.`);

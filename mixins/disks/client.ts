@@ -189,15 +189,16 @@ export class DiskClient implements Disk {
    * CHUNK_NOT_FOUND, CHUNK_CORRUPT, RANGE_NOT_SATISFIABLE, TOO_BUSY.
    */
   async getChunk(range: ChunkRange, signal?: AbortSignal): Promise<Buffer> {
-    let whole: Buffer | undefined;
-    let received = 0;
+    return Buffer.concat(await this.readChunk(range, signal));
+  }
+
+  /** The same in the buffers in which it came, without a copy. */
+  async readChunk(range: ChunkRange, signal?: AbortSignal): Promise<readonly Buffer[]> {
     const request = { sha256: Buffer.from(range.hash, "hex"), offset: range.offset ?? 0, length: range.length ?? 0 };
     const messages = listen(this.#limits(BULK, signal), (options) => this.#bulk.getChunk(request, this.#metadata, options));
-    for await (const { total, bytes } of downloadOf(messages, range)) {
-      whole ??= Buffer.allocUnsafeSlow(total);
-      received += bytes.copy(whole, received);
-    }
-    return whole!;
+    const pieces: Buffer[] = [];
+    for await (const piece of downloadOf(messages, range)) pieces.push(piece);
+    return pieces;
   }
 
   /** Undefined when the disk does not hold the chunk. */

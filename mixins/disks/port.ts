@@ -13,6 +13,8 @@ export interface Disk {
   putChunk(chunk: ChunkUpload, signal?: AbortSignal): Promise<{ existed: boolean }>;
   /** A chunk, or a part of one, verified. CHUNK_NOT_FOUND, CHUNK_CORRUPT, RANGE_NOT_SATISFIABLE, TOO_BUSY. */
   getChunk(range: ChunkRange, signal?: AbortSignal): Promise<Buffer>;
+  /** The same in the buffers in which it came, without a copy. */
+  readChunk(range: ChunkRange, signal?: AbortSignal): Promise<readonly Buffer[]>;
   /** Undefined when the disk does not hold the chunk. */
   statChunk(chunk: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined>;
   /** Deletes that version of a chunk. Deleting what is not there succeeds. DISK_STALE_EPOCH, CHUNK_CHANGED. */

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pino, type Logger } from "pino";
 import pretty from "pino-pretty";
 import { diskAccess } from "../../config/disks.ts";
+import { countBuffersAsHeap } from "../../config/heap.ts";
 import { type Config, ConfigError, isLoopback, loadConfig } from "../../config/index.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { startDiskServer } from "./disk.server.ts";
@@ -16,6 +17,7 @@ const STDERR = 2;
 
 /** Runs until a signal or the end of the launcher, then ends this process. `files` is what the medium is reached through. */
 export function runDisk(files: Files = nodeFiles): void {
+  countBuffersAsHeap();
   serve(files).then(
     () => process.exit(0),
     (error: unknown) => {

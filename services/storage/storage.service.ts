@@ -4,6 +4,7 @@
  */
 import type { Readable } from "node:stream";
 import type { Service, ServiceSchema } from "moleculer";
+import { countBuffersAsHeap } from "../../config/heap.ts";
 import { storageAccess } from "../../config/storage.ts";
 import { loadConfig } from "../../config/index.ts";
 import { DiskClients } from "../../mixins/disks/clients.ts";
@@ -21,10 +22,13 @@ import { DiskPool } from "./disks/pool.ts";
 import { cutsOf } from "./domain/cut.ts";
 import { Buffers } from "./memory/buffers.ts";
 import { Segments } from "./memory/segments.ts";
+import { Spare } from "./memory/spare.ts";
 import { Rings } from "./rings.ts";
 
 /** Looks at the ring, and for disks that did not answer. */
 const ROUND_MS = 2000;
+/** What streams of fast readers may hold beyond the first megabyte of each: nine that are as fast as can be. */
+const SPARE_BYTES = 64 * 1024 * 1024;
 /** As long as a caller of `fetch` waits. */
 const FETCH_MS = 30_000;
 
@@ -35,6 +39,7 @@ interface StorageService extends Service {
   catalogue: Catalogue;
   chunks: ChunkReader;
   writer: BlobWriter;
+  spare: Spare;
   segments: Segments;
   round: Repeated;
   lookAtRing(): Promise<void>;
@@ -51,7 +56,7 @@ const service: ServiceSchema<object, object, object, StorageService> = {
       return await this.writer.put(bytes);
     },
     async read({ blob, start, end }) {
-      return streamOf(this.chunks, [...cutsOf(await this.catalogue.manifest(blob), start, end)]);
+      return streamOf(this, [...cutsOf(await this.catalogue.manifest(blob), start, end)]);
     },
     async fetch({ blob }) {
       return await this.segments.get(blob, async () => {
@@ -96,6 +101,7 @@ const service: ServiceSchema<object, object, object, StorageService> = {
   },
 
   created() {
+    countBuffersAsHeap();
     const { SEGMENT_CACHE_BYTES, WRITE_BUFFERS } = loadConfig();
     this.clients = new DiskClients(storageAccess(loadConfig()));
     this.pool = new DiskPool(this.clients);
@@ -103,6 +109,7 @@ const service: ServiceSchema<object, object, object, StorageService> = {
     this.catalogue = new Catalogue(this.broker, this.logger, SEGMENT_CACHE_BYTES);
     this.chunks = new ChunkReader(this);
     this.writer = new BlobWriter(this, new Buffers(WRITE_BUFFERS));
+    this.spare = new Spare(SPARE_BYTES);
     this.segments = new Segments(SEGMENT_CACHE_BYTES);
   },
 

@@ -115,6 +115,10 @@ export class S3Disk implements Disk {
     });
   }
 
+  async readChunk(range: ChunkRange, signal?: AbortSignal): Promise<readonly Buffer[]> {
+    return [await this.getChunk(range, signal)];
+  }
+
   async statChunk({ hash, touch = false }: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined> {
     const found = await this.#do(signal, async () => {
       const there = await this.#head(hash, signal);

@@ -1,54 +1,144 @@
 /** Bytes out: a range of a blob as a stream, or a small blob whole. */
 import { Readable } from "node:stream";
-import { piecesOf, type Cut } from "../domain/cut.ts";
+import { type Cut, behind, PIECE_BYTES, piecesOf } from "../domain/cut.ts";
+import type { Spare } from "../memory/spare.ts";
 import type { ChunkReader } from "./chunk-read.ts";
 
-/**
- * Pieces that are on their way while one is handed on. Each is asked for by itself: a slow reader has no call open at any disk, whose window it
- * would fill for all others. It holds these, one that waits in the stream, and one that its own writer keeps.
- */
-const AHEAD = 2;
+/** What is asked for at once, from reader to faster reader: each call costs as much as half a megabyte. Powers of two, of which the last divides a chunk. */
+const PACES = [1, 4, 8].map((times) => times * PIECE_BYTES);
+/** Who has taken nothing for so long may be away for minutes: what was read ahead for him is let go, and read again when he is back. */
+const REST_MS = 1000;
 
-/** A stream of these cuts. */
-export function streamOf(chunks: ChunkReader, cuts: Iterable<Cut>): Readable {
-  const ending = new AbortController();
-  const pieces = inOrder(chunks, piecesOf(cuts), ending.signal);
-  return new Readable({
-    read() {
-      pieces.next().then(
-        ({ done, value }) => this.push(done ? null : value),
-        (error: Error) => this.destroy(error),
-      );
-    },
-    // The generator may be waiting for a disk, and only the signal ends that.
-    destroy(error, done) {
-      ending.abort();
-      done(error);
-    },
-  });
+interface Ports {
+  readonly chunks: ChunkReader;
+  /** For the larger pieces of fast readers. */
+  readonly spare: Spare;
 }
 
-/** The whole of these cuts in memory; a single one is not copied. */
+/**
+ * A stream of these cuts. Each piece is asked for by itself, one ahead of the reader: a slow one has no call open at any disk, whose window it
+ * would fill for all others. It holds what is left of two pieces, a message that waits in the stream, and one that its own writer keeps; after a rest, these two.
+ */
+export function streamOf(ports: Ports, cuts: readonly Cut[]): Readable {
+  return new BlobStream(ports, cuts);
+}
+
+/** The whole of these cuts in memory; what came in one buffer is not copied. */
 export async function bytesOf(chunks: ChunkReader, cuts: Iterable<Cut>, signal: AbortSignal): Promise<Buffer> {
   const parts: Buffer[] = [];
-  for (const cut of cuts) parts.push(await chunks.read(cut, signal));
+  for (const cut of cuts) parts.push(...(await chunks.read(cut, signal)));
   return parts.length === 1 ? parts[0]! : Buffer.concat(parts);
 }
 
-async function* inOrder(chunks: ChunkReader, pieces: Iterator<Cut>, signal: AbortSignal): AsyncGenerator<Buffer, undefined> {
-  const coming: Promise<Buffer>[] = [];
-  const begin = (): void => {
-    const { done, value } = pieces.next();
-    if (done) return;
-    const piece = chunks.read(value, signal);
+class BlobStream extends Readable {
+  readonly #ports: Ports;
+  readonly #cuts: readonly Cut[];
+  readonly #resting: NodeJS.Timeout;
+  #ahead: Ahead | undefined;
+  #waiting = false;
+  #handedOn = 0;
+
+  constructor(ports: Ports, cuts: readonly Cut[]) {
+    super();
+    this.#ports = ports;
+    this.#cuts = cuts;
+    this.#resting = setTimeout(() => this.#rest(), REST_MS).unref();
+  }
+
+  override _read(): void {
+    this.#handOn().catch((error: Error) => this.destroy(error));
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    clearTimeout(this.#resting);
+    this.#ahead?.end();
+    done(error);
+  }
+
+  async #handOn(): Promise<void> {
+    this.#ahead ??= new Ahead(this.#ports, behind(this.#cuts, this.#handedOn));
+    this.#waiting = true;
+    const bytes = await this.#ahead.next();
+    this.#waiting = false;
+    if (this.destroyed) return;
+    this.#handedOn += bytes?.length ?? 0;
+    this.#resting.refresh();
+    this.push(bytes ?? null);
+  }
+
+  #rest(): void {
+    // It is not the reader who lets others wait.
+    if (this.#waiting) return;
+    this.#ahead?.end();
+    this.#ahead = undefined;
+  }
+}
+
+interface Piece {
+  readonly bytes: Promise<readonly Buffer[]>;
+  /** Whether it has come. */
+  here: boolean;
+}
+
+/** What is on its way to one reader. */
+class Ahead {
+  readonly #ports: Ports;
+  readonly #pieces: Iterator<Cut>;
+  readonly #ending = new AbortController();
+  #pace = 0;
+  #spareTaken = 0;
+  #taken = 0;
+  #coming: Piece | undefined;
+  #here: readonly Buffer[] = [];
+  #at = 0;
+
+  constructor(ports: Ports, cuts: Iterable<Cut>) {
+    this.#ports = ports;
+    this.#pieces = piecesOf(cuts, () => PACES[this.#pace]!);
+    this.#coming = this.#begin();
+  }
+
+  /** The next bytes; undefined when there are no more. */
+  async next(): Promise<Buffer | undefined> {
+    if (this.#at === this.#here.length) await this.#take();
+    return this.#here[this.#at++];
+  }
+
+  end(): void {
+    this.#ending.abort();
+    this.#ports.spare.give(this.#spareTaken);
+    this.#spareTaken = 0;
+  }
+
+  async #take(): Promise<void> {
+    const piece = this.#coming;
+    this.#here = [];
+    this.#at = 0;
+    if (!piece) return;
+    // Everybody waits for the first.
+    if (this.#taken++ > 0 && !piece.here) this.#hurry();
+    this.#coming = this.#begin();
+    this.#here = await piece.bytes;
+  }
+
+  /** The reader waits for us: with larger pieces he waits less, as long as there is memory for them. */
+  #hurry(): void {
+    const [now, next] = PACES.slice(this.#pace);
+    const more = 2 * ((next ?? 0) - (now ?? 0));
+    if (next === undefined || !this.#ports.spare.take(more)) return;
+    this.#spareTaken += more;
+    this.#pace += 1;
+  }
+
+  #begin(): Piece | undefined {
+    const { done, value } = this.#pieces.next();
+    if (done) return undefined;
+    const piece: Piece = { bytes: this.#ports.chunks.read(value, this.#ending.signal), here: false };
     // Whoever destroys the stream does not wait for it.
-    piece.catch(() => undefined);
-    coming.push(piece);
-  };
-  for (let ahead = 0; ahead < AHEAD; ahead++) begin();
-  for (let piece = coming.shift(); piece; piece = coming.shift()) {
-    const bytes = await piece;
-    begin();
-    yield bytes;
+    piece.bytes.then(
+      () => (piece.here = true),
+      () => undefined,
+    );
+    return piece;
   }
 }

@@ -38,7 +38,7 @@ interface LeasedChunk extends StoredChunk {
 
 interface Ports {
   readonly pool: Sends;
-  readonly chunks: { read(cut: Cut, signal: AbortSignal): Promise<Buffer> };
+  readonly chunks: { read(cut: Cut, signal: AbortSignal): Promise<readonly Buffer[]> };
   readonly rings: {
     current(): Promise<Placement>;
     /** The ring of a later epoch, which somebody has seen. */
@@ -151,7 +151,7 @@ export class BlobWriter {
       const detail = `Of the disks that took chunk ${hash} none is left in the ring that has it and answers. Send it again.`;
       throw failure("NOT_ENOUGH_DISKS", detail, { cause: error });
     });
-    return await writeChunk(this.#ports.pool, { hash, bytes, release() {} }, placement, signal);
+    return await writeChunk(this.#ports.pool, { hash, bytes: Buffer.concat(bytes), release() {} }, placement, signal);
   }
 
   async #withRing<R>(work: (placement: Placement) => Promise<R>): Promise<R> {

@@ -31,11 +31,11 @@ export class ChunkReader {
   }
 
   /**
-   * What a cut takes of its chunk, verified. Owners are asked first (of a chunk that moves, those of before), then who may have stood in for one,
+   * What a cut takes of its chunk, verified, in the buffers in which it came. Owners are asked first (of a chunk that moves, those of before), then who may have stood in for one,
    * then those who did not answer a moment ago; and when one is slow, the next one as well. CHUNK_NOT_FOUND only when every disk of the newest ring has said so; while one of them is silent,
    * DISK_UNAVAILABLE.
    */
-  async read(cut: Cut, signal: AbortSignal): Promise<Buffer> {
+  async read(cut: Cut, signal: AbortSignal): Promise<readonly Buffer[]> {
     for (let round = 1; ; round++) {
       const { epoch } = await this.#ports.rings.current();
       try {
@@ -54,7 +54,7 @@ export class ChunkReader {
     return (await this.#ports.rings.refresh()).epoch > epoch;
   }
 
-  async #round(cut: Cut, signal: AbortSignal): Promise<Buffer> {
+  async #round(cut: Cut, signal: AbortSignal): Promise<readonly Buffer[]> {
     const { pool, rings } = this.#ports;
     const placement = await rings.current();
     // A chunk that is read whole may take as long as the pieces it would make.
@@ -77,7 +77,7 @@ export class ChunkReader {
     return outcome.answer;
   }
 
-  #noteMissing({ hash, size }: Cut, placement: Placement, failed: Outcome<StorageDisk, Buffer>["failed"]): void {
+  #noteMissing({ hash, size }: Cut, placement: Placement, failed: Outcome<StorageDisk, unknown>["failed"]): void {
     // While a partition moves, it is no fault of a new owner that it has not everything yet.
     const owners = placement.former(hash).length > 0 ? [] : placement.owners(hash);
     for (const owner of owners) {

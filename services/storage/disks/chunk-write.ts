@@ -16,6 +16,9 @@ const DOUBT_MS = 500;
 /** The pause before another attempt at one disk: anything up to this, doubled with each attempt. */
 const PAUSE_MS = 200;
 
+/** Why what is still being sent is ended: made once, since each error that is made looks at the stack. */
+const ENDED = new Error("The write has ended.");
+
 /** What a write needs of the disks. */
 export type Sends = Pick<DiskPool, "put" | "isSuspect" | "suspect" | "answers">;
 
@@ -69,7 +72,7 @@ class ChunkWrite {
     } finally {
       clearTimeout(late);
       signal.removeEventListener("abort", giveUp);
-      this.#ended.abort();
+      this.#ended.abort(ENDED);
       // The buffer is filled again as soon as this ends: nobody may still be sending from it.
       await Promise.all(this.#sends);
     }

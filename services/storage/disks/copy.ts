@@ -32,12 +32,12 @@ export async function copyChunk(ports: Ports, { chunk, size, disk, epoch: seen }
   if ((await pool.stat(disk, { hash: chunk, epoch: seen, touch: seen === undefined }))?.size === size) return false;
   const { epoch } = await rings.current();
   const bytes = await readAnywhere(ports, { hash: chunk, size, from: 0, to: size }, signal);
-  await pool.put(disk, { hash: chunk, bytes, epoch }, signal);
+  await pool.put(disk, { hash: chunk, bytes: Buffer.concat(bytes), epoch }, signal);
   return true;
 }
 
 /** When every disk of the ring has said that it has no good copy, one may be on a disk that was put out, or has no share yet. */
-async function readAnywhere({ pool, rings, chunks }: Ports, cut: Cut, signal: AbortSignal): Promise<Buffer> {
+async function readAnywhere({ pool, rings, chunks }: Ports, cut: Cut, signal: AbortSignal): Promise<readonly Buffer[]> {
   try {
     return await chunks.read(cut, signal);
   } catch (error) {

@@ -43,9 +43,9 @@ export class DiskPool {
     await this.#ask(disk, WRITE_MS, (client, limit) => client.putChunk(chunk, limit), signal);
   }
 
-  /** What the cut takes of its chunk, verified. Fails as DiskClient.getChunk does. */
-  async get(disk: StorageDisk, cut: Cut, signal: AbortSignal): Promise<Buffer> {
-    return await this.#ask(disk, READ_MS, (client, limit) => client.getChunk(rangeOf(cut), limit), signal);
+  /** What the cut takes of its chunk, verified, in the buffers in which it came. Fails as DiskClient.readChunk does. */
+  async get(disk: StorageDisk, cut: Cut, signal: AbortSignal): Promise<readonly Buffer[]> {
+    return await this.#ask(disk, READ_MS, (client, limit) => client.readChunk(rangeOf(cut), limit), signal);
   }
 
   /** Undefined when the disk does not hold the chunk. */
@@ -104,8 +104,9 @@ export class DiskPool {
 
   async #ask<R>(disk: StorageDisk, limitMs: number, work: Work<R>, signal?: AbortSignal): Promise<R> {
     const tooLong = new AbortController();
-    const reason = failure("DISK_UNAVAILABLE", `Disk ${disk.id} at ${disk.address} took longer than ${limitMs} ms.`);
-    const timer = setTimeout(() => tooLong.abort(reason), limitMs);
+    const giveUp = (): void =>
+      tooLong.abort(failure("DISK_UNAVAILABLE", `Disk ${disk.id} at ${disk.address} took longer than ${limitMs} ms.`));
+    const timer = setTimeout(giveUp, limitMs);
     this.#running.set(disk.id, (this.#running.get(disk.id) ?? 0) + 1);
     try {
       return await work(this.#clients.of(disk), signal ? AbortSignal.any([signal, tooLong.signal]) : tooLong.signal);

@@ -1,5 +1,8 @@
 /** One answer from several who may have it: they are asked one after the other, and the next one early when an answer is late. */
 
+/** Why the others are stopped: made once, since each error that is made looks at the stack. */
+const OVER = new Error("The race is over.");
+
 interface Race<C, R> {
   /** In the order in which they are asked. */
   readonly from: readonly C[];
@@ -86,6 +89,6 @@ class Running<C, R> {
 
   #end(): void {
     clearTimeout(this.#timer);
-    this.#over.abort();
+    this.#over.abort(OVER);
   }
 }

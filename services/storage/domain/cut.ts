@@ -4,8 +4,10 @@ import { CHUNK_BYTES_MAX } from "../../kernel/limits.ts";
 
 const HASH_BYTES = 32;
 
-/** What is read at once of a chunk for a stream: six blocks. A viewer waits for no more of it, and a slow one holds four: 1.5 MiB. */
-export const PIECE_BYTES = 384 * 1024;
+/** What a stream reads of a chunk at first: two messages. A viewer waits for no more of it. */
+export const PIECE_BYTES = 512 * 1024;
+/** A chunk that is not longer is read whole. */
+const WHOLE_BYTES_MAX = 1024 * 1024;
 
 interface Manifest {
   readonly blob: string;
@@ -36,13 +38,27 @@ export function* cutsOf({ blob, size, chunks }: Manifest, start = 0, end = size)
   }
 }
 
-/** The same bytes in pieces of at most PIECE_BYTES, which end where whole pieces of their chunks do: so the blocks that a disk verifies are read once. */
-export function* piecesOf(cuts: Iterable<Cut>): Generator<Cut> {
+/**
+ * The same bytes in pieces of at most the length that is asked for with each, a power of two times PIECE_BYTES. They end where whole pieces of their chunks
+ * do: so the blocks that a disk verifies are read once.
+ */
+export function* piecesOf(cuts: Iterable<Cut>, length: () => number): Generator<Cut> {
   for (const cut of cuts) {
     for (let from = cut.from; from < cut.to;) {
-      const to = Math.min(cut.to, from - (from % PIECE_BYTES) + PIECE_BYTES);
+      const most = cut.size <= WHOLE_BYTES_MAX ? WHOLE_BYTES_MAX : length();
+      const to = Math.min(cut.to, from - (from % most) + most);
       yield { ...cut, from, to };
       from = to;
     }
+  }
+}
+
+/** What is left of the cuts behind their first bytes. */
+export function* behind(cuts: Iterable<Cut>, bytes: number): Generator<Cut> {
+  let before = bytes;
+  for (const cut of cuts) {
+    const length = cut.to - cut.from;
+    if (before < length) yield { ...cut, from: cut.from + before };
+    before = Math.max(0, before - length);
   }
 }

@@ -48,7 +48,7 @@ describe("a part of a chunk that comes from a disk", () => {
       for (let at = 0; at < bytes.length; at += 50_000) yield { part: { $case: "data", value: bytes.subarray(at, at + 50_000) } };
     };
     const pieces: Buffer[] = [];
-    for await (const piece of downloadOf(messages(), { hash, offset: start, length: end - start })) pieces.push(piece.bytes);
+    for await (const piece of downloadOf(messages(), { hash, offset: start, length: end - start })) pieces.push(piece);
     return Buffer.concat(pieces);
   }
 

@@ -37,7 +37,7 @@ async function writeWhileItChanges(before: Placement, now: Placement) {
     async read() {
       const asked = [...current.disks, ...current.leaving].flatMap(({ id }) => held.get(id) ?? []);
       if (asked.length === 0) throw failure("CHUNK_NOT_FOUND", "Nobody has it.");
-      return asked[0]!;
+      return [asked[0]!];
     },
   };
   const catalogue = {

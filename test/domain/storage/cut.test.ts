@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import * as fc from "fast-check";
 import { errorType } from "../../../services/kernel/errors.ts";
 import { CHUNK_BYTES_MAX } from "../../../services/kernel/limits.ts";
-import { cutsOf, PIECE_BYTES, piecesOf } from "../../../services/storage/domain/cut.ts";
+import { behind, type Cut, cutsOf, PIECE_BYTES, piecesOf } from "../../../services/storage/domain/cut.ts";
 
 const blob = "b".repeat(64);
 const manifestOf = (size: number) => ({ blob, size, chunks: new Uint8Array(randomBytes(32 * Math.ceil(size / CHUNK_BYTES_MAX))) });
@@ -57,22 +57,51 @@ describe("the cuts of a range", () => {
 describe("the pieces of a range", () => {
   it("are its bytes, in order, each once, and end where whole pieces of their chunks do", () => {
     const any = fc.integer({ min: 1, max: 3 * CHUNK_BYTES_MAX });
+    const lengths = fc.array(fc.constantFrom(PIECE_BYTES, 2 * PIECE_BYTES, 8 * PIECE_BYTES), { minLength: 1 });
     fc.assert(
-      fc.property(any, any, any, (size, one, other) => {
+      fc.property(any, any, any, lengths, (size, one, other, asked) => {
         const manifest = manifestOf(size);
         const [start, end] = [Math.min(one, other) % size, Math.min(size, Math.max(one, other))];
         fc.pre(start < end);
         const cuts = [...cutsOf(manifest, start, end)];
-        const pieces = [...piecesOf(cuts)];
-        for (const { from, to } of pieces) expect(Math.floor(from / PIECE_BYTES)).toBe(Math.floor((to - 1) / PIECE_BYTES));
-        const joined = pieces.reduce<typeof cuts>((sofar, piece) => {
-          const last = sofar.at(-1);
-          if (last?.hash !== piece.hash || last.to !== piece.from) return [...sofar, piece];
-          return [...sofar.slice(0, -1), { ...last, to: piece.to }];
-        }, []);
-        expect(joined).toEqual(cuts);
+        let nth = 0;
+        const pieces = [...piecesOf(cuts, () => asked[nth++ % asked.length]!)];
+        const cutEnds = new Set(cuts.map(({ to }) => to));
+        for (const { from, to } of pieces) {
+          expect(to - from).toBeLessThanOrEqual(8 * PIECE_BYTES);
+          expect(to % PIECE_BYTES === 0 || cutEnds.has(to)).toBe(true);
+        }
+        expect(joined(pieces)).toEqual(cuts);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it("are whole chunks where these are short", () => {
+    const cuts = [...cutsOf(manifestOf(CHUNK_BYTES_MAX + 1_000_000), CHUNK_BYTES_MAX)];
+    expect([...piecesOf(cuts, () => PIECE_BYTES)]).toEqual(cuts);
+  });
+});
+
+describe("what is behind the first bytes", () => {
+  it("is what is left of the cuts, in order", () => {
+    const any = fc.integer({ min: 1, max: 3 * CHUNK_BYTES_MAX });
+    fc.assert(
+      fc.property(any, fc.nat(), (size, some) => {
+        const manifest = manifestOf(size);
+        const taken = some % size;
+        expect([...behind(cutsOf(manifest), taken)]).toEqual([...cutsOf(manifest, taken)]);
+        expect([...behind(cutsOf(manifest), size)]).toEqual([]);
       }),
       { numRuns: 300 },
     );
   });
 });
+
+function joined(pieces: readonly Cut[]): Cut[] {
+  return pieces.reduce<Cut[]>((sofar, piece) => {
+    const last = sofar.at(-1);
+    if (last?.hash !== piece.hash || last.to !== piece.from) return [...sofar, piece];
+    return [...sofar.slice(0, -1), { ...last, to: piece.to }];
+  }, []);
+}
