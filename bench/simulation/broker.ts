@@ -41,7 +41,7 @@ export function callerOf(node: SimulatedNode): Caller {
       if (here) return (await here(params as never)) as R;
       const transaction = transactions.get(action);
       if (!transaction) throw failure("INTERNAL", `Nobody answers ${action} in the simulation.`);
-      return (await node.query(() => transaction(params as never))) as R;
+      return (await node.query(action, () => transaction(params as never))) as R;
     },
   };
 }

@@ -20,7 +20,7 @@ const SLOW_SHARE = 0.2;
 const SLOW_MS = 50;
 /** Where the names of CONTENTS begin: the first of 256 folders in each partition. */
 const FOLDER_BITS = 8;
-const FOLDERS = [0, 128];
+export const FOLDERS = [0, 128];
 const LIST_MAX = 10_000;
 
 export class DiskCalls {
@@ -35,48 +35,65 @@ export class DiskCalls {
   }
 
   clientOf(from: Life, disk: SimulatedDisk): Client {
-    const ask = async <T>(work: (handlers: DiskHandlers) => Promise<T>, signal?: AbortSignal): Promise<T> =>
-      await this.#network.ask(from, disk, async () => await disk.serve(work), signal);
+    const ask = async <T>(name: string, work: (handlers: DiskHandlers) => Promise<T>, signal?: AbortSignal): Promise<T> =>
+      await this.#network.ask({ from, disk, name, work: async () => await disk.serve(work), signal });
     return {
       putChunk: async (chunk, signal) => {
         const breaksAt = this.#chance.of(BROKEN_SHARE) ? this.#chance.between(0, 2) : Infinity;
         const isOver = (): boolean => !from.running || signal?.aborted === true;
-        return await ask(async (handlers) => await handlers.putChunk(this.#stream([...uploadOf(chunk)], breaksAt, isOver)), signal);
+        return await ask(
+          "putChunk",
+          async (handlers) => await handlers.putChunk(this.#stream([...uploadOf(chunk)], breaksAt, isOver)),
+          signal,
+        );
       },
       readChunk: async ({ hash }, signal) => {
-        const bytes = await ask(async (handlers) => {
-          const parts: Buffer[] = [];
-          const take = async ({ part }: GetChunkResponse): Promise<void> => {
-            if (part?.$case === "data") parts.push(Buffer.from(part.value));
-          };
-          await handlers.getChunk({ sha256: bytesOf(hash), offset: 0, length: 0 }, take);
-          return Buffer.concat(parts);
-        }, signal);
+        const bytes = await ask(
+          "getChunk",
+          async (handlers) => {
+            const parts: Buffer[] = [];
+            const take = async ({ part }: GetChunkResponse): Promise<void> => {
+              if (part?.$case === "data") parts.push(Buffer.from(part.value));
+            };
+            await handlers.getChunk({ sha256: bytesOf(hash), offset: 0, length: 0 }, take);
+            return Buffer.concat(parts);
+          },
+          signal,
+        );
         if (hashOf(bytes) !== hash) throw failure("CHUNK_CORRUPT", `Chunk ${hash} came with other bytes.`);
         return [bytes];
       },
       statChunk: async ({ hash, epoch, touch }, signal) => {
         const request = { sha256: bytesOf(hash), epoch, touch };
-        const { found, size, version } = await ask(async (handlers) => await handlers.statChunk(request), signal);
+        const { found, size, version } = await ask("statChunk", async (handlers) => await handlers.statChunk(request), signal);
         return found ? { size, version } : undefined;
       },
       deleteChunk: async ({ hash, version, epoch }, signal) =>
-        await ask(async (handlers) => {
-          const sha256 = bytesOf(hash);
-          const meant = this.#rules.version ? version : (await handlers.statChunk({ sha256 })).version;
-          return meant === "" ? { existed: false } : await handlers.deleteChunk({ sha256, version: meant, epoch });
-        }, signal),
-      listChunks: async (page, signal) => await ask(async (handlers) => await listOf(handlers, page), signal),
+        await ask(
+          "deleteChunk",
+          async (handlers) => {
+            const sha256 = bytesOf(hash);
+            const meant = this.#rules.version ? version : (await handlers.statChunk({ sha256 })).version;
+            return meant === "" ? { existed: false } : await handlers.deleteChunk({ sha256, version: meant, epoch });
+          },
+          signal,
+        ),
+      listChunks: async (page, signal) => await ask("listChunks", async (handlers) => await listOf(handlers, page), signal),
       // A walk over all folders of a disk, of which a run uses two, would take most of its time.
       getDigests: async ({ bits }, signal) =>
-        await ask(async (handlers) => {
-          const digests = emptyDigests(bits);
-          for (let partition = 0; partition < 2 ** bits; partition++) {
-            for (const { hash } of await listOf(handlers, { bits, partition, limit: LIST_MAX })) addToDigests(digests, bits, bytesOf(hash));
-          }
-          return digests;
-        }, signal),
-      getDisk: async (signal) => (await ask(async (handlers) => await handlers.getDisk(), signal)) as never,
+        await ask(
+          "getDigests",
+          async (handlers) => {
+            const digests = emptyDigests(bits);
+            for (let partition = 0; partition < 2 ** bits; partition++) {
+              for (const { hash } of await listOf(handlers, { bits, partition, limit: LIST_MAX }))
+                addToDigests(digests, bits, bytesOf(hash));
+            }
+            return digests;
+          },
+          signal,
+        ),
+      getDisk: async (signal) => (await ask("getDisk", async (handlers) => await handlers.getDisk(), signal)) as never,
     };
   }
 

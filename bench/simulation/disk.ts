@@ -5,6 +5,8 @@ import { DiskHandlers } from "../../services/disk/handlers.ts";
 import { faultOf } from "../../services/disk/domain/faults.ts";
 import { Scrubber } from "../../services/disk/files/scrub.ts";
 import { ChunkStore } from "../../services/disk/files/store.ts";
+import { errorType } from "../../services/kernel/errors.ts";
+import { FOLDERS } from "./calls.ts";
 import type { Chance, Clock } from "./clock.ts";
 import { never, ProcessFiles, type Trouble } from "./files.ts";
 import { Medium, type Inode } from "./medium.ts";
@@ -21,6 +23,7 @@ const LOGGER = { warn() {}, info() {}, error() {}, debug() {} } as unknown as Lo
 interface Process {
   readonly files: ProcessFiles;
   /** Undefined until the store is open. */
+  store?: ChunkStore;
   handlers?: DiskHandlers;
 }
 
@@ -71,6 +74,7 @@ export class SimulatedDisk {
     try {
       const store = await ChunkStore.open(FOLDER, { reserveBytes: 0, trashKeepMs: TRASH_KEEP_MS }, process.files);
       const scrubber = await Scrubber.open(store, SCRUB_BYTES_PER_SECOND);
+      process.store = store;
       process.handlers = new DiskHandlers({ store, scrubber }, this.zone, LOGGER);
       this.#at.start(this.#tryWrites(store, process));
     } catch (error) {
@@ -115,6 +119,16 @@ export class SimulatedDisk {
     }
   }
 
+  /** Reads everything again, as its scrubber does, which puts what has rotted into quarantine. */
+  async scrub(): Promise<void> {
+    const store = this.#process?.store;
+    await this.serve(async () => {
+      for (const folder of FOLDERS) {
+        for await (const name of store!.namesIn(folder, "")) await store!.verify(name, async () => undefined).catch(unlessDeleted);
+      }
+    });
+  }
+
   /** The files of chunks as they lie on the medium: name → file. */
   chunks(): Map<string, Inode> {
     const found = new Map<string, Inode>();
@@ -147,4 +161,8 @@ export class SimulatedDisk {
     const folder = this.medium.get(FOLDER);
     for (const node of [identity, folder, this.medium.root]) this.medium.sync(node);
   }
+}
+
+function unlessDeleted(error: unknown): void {
+  if (errorType(error) !== "CHUNK_NOT_FOUND") throw error;
 }

@@ -1,8 +1,12 @@
 /** What goes wrong in a run: some kinds of faults, at some moments. A run of few kinds goes deeper than one of all. */
+import { blobs } from "../../services/blobs/contract.ts";
 import { errorType } from "../../services/kernel/errors.ts";
 import { REPLICAS } from "../../services/kernel/limits.ts";
+import { ring } from "../../services/ring/contract.ts";
+import type { Change } from "../../services/ring/domain/states.ts";
 import type { Chance } from "./clock.ts";
 import type { SimulatedDisk } from "./disk.ts";
+import type { Life } from "./network.ts";
 import { ACTIVE_MS, GRACE_MS } from "./times.ts";
 import type { World } from "./world.ts";
 
@@ -12,9 +16,30 @@ const NODE_RESTART_MS = 1000;
 /** File operations until a crash: about what one or two uploads take. */
 const STEPS_MAX = 80;
 
+/** Of the disks, how many take part when the ring changes in several places at once. */
+const EXCHANGED_SHARE = 0.4;
 /** What a power cut leaves of what was not synced. */
 const KEPT_SHARES = [0, 0.5, 1];
 
+/** Where a caller is met: between what it has seen, or done, and what it makes of that. */
+const AMBUSHED = [
+  blobs.lease.name,
+  "putChunk",
+  blobs.commit.name,
+  blobs.collect.name,
+  blobs.leaving.name,
+  "statChunk",
+  blobs.areLeaving.name,
+  "deleteChunk",
+  "listChunks",
+  blobs.known.name,
+  ring.moving.name,
+  ring.moved.name,
+];
+/** How long before the end of a pause, or after it, somebody uploads. */
+const MEETING_MS = 500;
+
+type RingChange = Pick<Change, "disk" | "change">;
 type Fault = (world: World) => void;
 
 /** Each kind of fault and how often a run has it, at most. */
@@ -33,6 +58,8 @@ const KINDS: readonly (readonly [times: number, fault: Fault])[] = [
   [4, changeRing],
   [2, destroyDisk],
   [3, rot],
+  [2, giveUp],
+  [10, ambush],
 ];
 
 export function plague(world: World): void {
@@ -64,9 +91,7 @@ function cutAllPower(world: World): void {
 }
 
 function killNode(world: World): void {
-  const index = world.chance.between(0, world.nodes.length - 1);
-  world.nodes[index]!.running = false;
-  world.clock.after(NODE_RESTART_MS, () => world.startNode(index));
+  end(world, world.chance.one(world.nodes));
 }
 
 function stopNode(world: World): void {
@@ -102,22 +127,34 @@ function stopDatabase({ network, chance, clock }: World): void {
   clock.after(chance.delay(PASSES_MS), () => (network.databaseIsDown = false));
 }
 
-/** A disk comes, or goes. What the ring refuses, does not happen. */
+/** A disk comes, or goes, or several do at once. What the ring refuses, does not happen. */
 function changeRing(world: World): void {
-  const { ring, chance, disks } = world;
-  const disk = chance.one(disks.filter(({ gone }) => !gone));
-  const state = ring.stateOf(disk);
-  if (state === "draining" && !ring.needs(disk) && disk.chunks().size === 0) applyChange(world, disk, "remove");
-  else applyChange(world, disk, state === "in" ? "drain" : "add");
+  const { chance, disks } = world;
+  const there = disks.filter(({ gone }) => !gone);
+  const some = there.filter(() => chance.of(EXCHANGED_SHARE));
+  const changed = some.length > 0 && chance.of(0.5) ? some : [chance.one(there)];
+  applyChanges(
+    world,
+    changed.map((disk) => ({ disk: disk.id, change: nextOf(world, disk) })),
+  );
 }
 
-function applyChange(world: World, disk: SimulatedDisk, change: "add" | "drain" | "remove" | "out"): void {
+function nextOf(world: World, disk: SimulatedDisk): RingChange["change"] {
+  const state = world.ring.stateOf(disk);
+  if (state === "draining" && !world.ring.needs(disk) && disk.chunks().size === 0) return "remove";
+  return state === "in" ? "drain" : "add";
+}
+
+/** Answers whether the ring took them. */
+function applyChanges(world: World, changes: readonly RingChange[]): boolean {
   try {
-    world.ring.change([{ disk: disk.id, change }]);
-    world.say(`the ring changes: ${change} ${disk.id.slice(-1)}`);
+    world.ring.change(changes);
   } catch (error) {
     if (errorType(error) !== "RING_CHANGE_REFUSED") throw error;
+    return false;
   }
+  for (const { disk, change } of changes) world.say(`the ring changes: ${change} ${disk.slice(-1)}`);
+  return true;
 }
 
 /** A disk is destroyed; later its content counts as lost. */
@@ -129,8 +166,43 @@ function destroyDisk(world: World): void {
   world.destroyedAt = world.clock.now;
   disk.destroy();
   world.clock.after(world.chance.delay(PASSES_MS), () => {
-    if (world.ring.stateOf(disk) === "in") applyChange(world, disk, "out");
+    if (world.ring.stateOf(disk) === "in") applyChanges(world, [{ disk: disk.id, change: "out" }]);
   });
+}
+
+/** A disk is put out of the ring by mistake: it holds what it held, and nobody counts on it. */
+function giveUp(world: World): void {
+  const members = world.disks.filter((disk) => !disk.gone && world.ring.stateOf(disk) === "in");
+  if (members.length <= REPLICAS || !world.mayDestroy) return;
+  if (applyChanges(world, [{ disk: world.chance.one(members).id, change: "out" }])) world.destroyedAt = world.clock.now;
+}
+
+/** Whoever makes a certain call next is stopped, or ends, or finds another ring, when it is done and before the answer is back. */
+function ambush(world: World): void {
+  const { chance, network } = world;
+  const call = chance.one(AMBUSHED);
+  const spring = chance.one([pause, pause, pause, end, changeRing, giveUp]);
+  network.ambushes.set(call, (caller) => {
+    world.say(`${caller.name} meets ${spring.name} at ${call}`);
+    spring(world, caller);
+  });
+}
+
+/** For longer than the time of grace, as leases last. Others go on: another node collects meanwhile, and when this one wakes up, somebody uploads what it was at, or may be about to delete. */
+function pause(world: World, caller: Life): void {
+  const { chance, clock, people } = world;
+  const ms = chance.between(GRACE_MS, 3 * GRACE_MS);
+  const chunk = people.uploadsOf(caller)[0];
+  caller.stoppedUntil = clock.now + ms;
+  clock.after(chance.between(ms / 2, ms), () => world.collect(caller));
+  clock.after(ms + chance.between(-MEETING_MS, MEETING_MS), () => world.start(people.upload(chunk)));
+}
+
+function end(world: World, caller: Life): void {
+  if (!caller.running) return;
+  const index = world.nodes.findIndex((node) => node === caller);
+  caller.running = false;
+  world.clock.after(NODE_RESTART_MS, () => world.startNode(index));
 }
 
 /** A bit of a chunk flips. */
@@ -138,5 +210,6 @@ function rot(world: World): void {
   const files = world.disks.flatMap((disk) => [...disk.chunks().values()]).filter(({ bytes }) => bytes.length > 0);
   if (files.length === 0 || !world.mayDestroy) return;
   world.destroyedAt = world.clock.now;
+  world.rottedAt = world.clock.now;
   world.disks[0]!.medium.rot(world.chance.one(files));
 }

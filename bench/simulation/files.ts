@@ -113,11 +113,18 @@ export class ProcessFiles implements Files {
   }
 
   /** Before each operation: what can go wrong, and others who come between. `path` where the medium is asked, and may fail. */
-  async #step(path?: string): Promise<void> {
-    const { trouble, chance, clock } = this.#at;
+  #step(path?: string): Promise<void> | undefined {
+    const { trouble, chance } = this.#at;
     if (this.#running && --trouble.stepsLeft <= 0) this.#at.crash();
-    if (!this.#running) return await never();
-    if (!chance.of(SLOW_SHARE)) return this.#mayFail(path);
+    if (!this.#running) return never();
+    if (chance.of(SLOW_SHARE)) return this.#slowStep(path);
+    // Nothing to wait for: most operations are of this kind, and a promise for each would be a tenth of a run.
+    this.#mayFail(path);
+    return undefined;
+  }
+
+  async #slowStep(path: string | undefined): Promise<void> {
+    const { chance, clock } = this.#at;
     await clock.sleep(chance.delay(SLOW_MS));
     if (!this.#running) return await never();
     this.#mayFail(path);

@@ -1,4 +1,4 @@
-/** Calls of storage nodes to disks and to the database: late, lost, repeated, answered to nobody. */
+/** Calls of storage nodes to disks and to the database: late, lost, repeated, answered to nobody, and ambushed. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../../services/kernel/errors.ts";
 import type { Chance, Clock } from "./clock.ts";
@@ -13,6 +13,14 @@ export interface Life {
   stoppedUntil: number;
 }
 
+interface Call<T> {
+  readonly from: Life;
+  readonly disk: SimulatedDisk;
+  readonly name: string;
+  readonly work: () => Promise<T>;
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** How bad the network is. */
 export interface Weather {
   /** Share of the calls that are lost, or whose answers are. */
@@ -23,6 +31,9 @@ export interface Weather {
   twice: number;
 }
 
+/** What happens to a caller when what it asked for is done and it does not know yet. */
+type Ambush = (caller: Life) => void;
+
 const DELAY_MS = 100;
 /** How long a caller waits for an answer. */
 const PATIENCE_MS = 4000;
@@ -32,6 +43,8 @@ export class Network {
   /** Pairs that do not hear each other: "node>disk". */
   readonly cut = new Set<string>();
   databaseIsDown = false;
+  /** By the name of the call that springs it, once. */
+  readonly ambushes = new Map<string, Ambush>();
   readonly #clock: Clock;
   readonly #chance: Chance;
   /** How late a late call may arrive, ms. */
@@ -43,8 +56,8 @@ export class Network {
     this.#lateMs = lateMs;
   }
 
-  /** Has `disk` do `work`. DISK_UNAVAILABLE when no answer comes; what was asked for may happen nevertheless, once or twice, now or later. */
-  async ask<T>(from: Life, disk: SimulatedDisk, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+  /** Has `disk` do the `work` of a call. DISK_UNAVAILABLE when no answer comes; what was asked for may happen nevertheless, once or twice, now or later. */
+  async ask<T>({ from, disk, name, work, signal }: Call<T>): Promise<T> {
     signal?.throwIfAborted();
     const answered = Promise.withResolvers<T>();
     const giveUp = (): void => answered.reject(signal!.reason);
@@ -53,7 +66,7 @@ export class Network {
     for (let arrivals = this.#arrivals(); arrivals > 0; arrivals--) {
       this.#clock.after(this.#way(), () => {
         if (this.#isCut(from, disk)) return;
-        const done = work();
+        const done = this.#withAmbush(from, name, work);
         done.then(
           (answer) => this.#back(from, disk, () => answered.resolve(answer)),
           (error: Error) => this.#back(from, disk, () => answered.reject(error)),
@@ -70,11 +83,11 @@ export class Network {
   }
 
   /** Runs a transaction. The answer may be lost although it was committed: then it is run again, as the broker does with calls that bear it. */
-  async query<T>(from: Life, work: () => T): Promise<T> {
+  async query<T>(from: Life, name: string, work: () => T): Promise<T> {
     for (let tries = 3; ; tries--) {
       await sleep(this.#chance.delay(DELAY_MS));
       if (!from.running) return await never();
-      const answer = this.#transaction(work);
+      const answer = this.#withAmbush(from, name, async () => this.#transaction(work));
       await sleep(this.#chance.delay(DELAY_MS));
       if (!this.#chance.of(this.weather.lost)) return await this.#comeBack(from, answer);
       answer.catch(() => undefined);
@@ -82,9 +95,19 @@ export class Network {
     }
   }
 
-  async #transaction<T>(work: () => T): Promise<T> {
+  #transaction<T>(work: () => T): T {
     if (this.databaseIsDown) throw failure("DATABASE_UNAVAILABLE", "The database is down.");
     return work();
+  }
+
+  /** Nobody makes anything of an empty list: whoever lies in wait goes on waiting. */
+  async #withAmbush<T>(caller: Life, name: string, work: () => Promise<T>): Promise<T> {
+    const answer = await work();
+    const ambush = this.ambushes.get(name);
+    if (!ambush || !caller.running || (Array.isArray(answer) && answer.length === 0)) return answer;
+    this.ambushes.delete(name);
+    ambush(caller);
+    return answer;
   }
 
   #arrivals(): number {

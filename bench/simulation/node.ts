@@ -50,8 +50,8 @@ export class SimulatedNode implements Life {
   }
 
   /** Runs a transaction. */
-  async query<T>(work: () => T): Promise<T> {
-    return await this.world.network.query(this, work);
+  async query<T>(name: string, work: () => T): Promise<T> {
+    return await this.world.network.query(this, name, work);
   }
 
   /** Stores bytes; answers the blob. */

@@ -49,6 +49,8 @@ interface Surroundings {
   now(): number;
   /** Told of each chunk that begins to leave. */
   leaves?(chunk: string): void;
+  /** Told of the chunks of each blob that is committed, and since when they were leased. */
+  commits?(chunks: readonly string[], leasedAtMs: number): void;
 }
 
 export class Rows {
@@ -86,6 +88,7 @@ export class Rows {
     const isOver = Date.parse(blob.leasedAt) <= this.#at.now() - graceMs;
     if (rules.leaseEnds && isOver) throw failure("CHUNK_NOT_LEASED", "The lease is over.");
     const name = this.#insert(blob);
+    this.#at.commits?.(namesIn(blob.chunks), Date.parse(blob.leasedAt));
     if (rules.missingCopies) this.reportMissing({ copies: blob.missing });
     return { blob: name };
   }
@@ -208,7 +211,7 @@ export class Rows {
       there.touchedAt = this.#at.now();
       return blob;
     }
-    const names = distinctChunks(chunks).map((name) => name.toString("hex"));
+    const names = namesIn(chunks);
     if (!this.#at.rules.lease) for (const chunk of names) this.#touch(chunk, size);
     const rows = names.map((chunk) => this.chunks.get(chunk));
     if (rows.some((row) => row === undefined || row.leaving)) throw failure("CHUNK_NOT_LEASED", "A chunk is not there any more.");
@@ -219,8 +222,8 @@ export class Rows {
 
   #release(blob: string, { chunks }: BlobRow): void {
     this.blobs.delete(blob);
-    for (const name of distinctChunks(chunks)) {
-      const row = this.chunks.get(name.toString("hex"))!;
+    for (const name of namesIn(chunks)) {
+      const row = this.chunks.get(name)!;
       row.refs--;
       row.touchedAt = this.#at.now();
     }
@@ -231,6 +234,10 @@ export class Rows {
     if (row) Object.assign(row, { touchedAt: this.#at.now(), leaving: false });
     else this.chunks.set(chunk, { size, refs: 0, leaving: false, touchedAt: this.#at.now() });
   }
+}
+
+function namesIn(chunks: Uint8Array): string[] {
+  return distinctChunks(chunks).map((name) => name.toString("hex"));
 }
 
 function partitionOf(chunk: string, bits: number): number {

@@ -11,6 +11,8 @@ export interface Rules {
   readonly quorum: boolean;
   /** Copies that were missing at the commit are written down. */
   readonly missingCopies: boolean;
+  /** What a disk lacks is found, and written down, when it is compared with the rows. */
+  readonly comparing: boolean;
   /** A chunk has a row that is leased before its bytes go anywhere, and the commit asks for it. */
   readonly lease: boolean;
   /** A commit is refused when its lease is older than the time of grace. */
@@ -35,6 +37,7 @@ export const SHIPPED: Rules = {
   shortWrites: true,
   quorum: true,
   missingCopies: true,
+  comparing: true,
   lease: true,
   leaseEnds: true,
   epochCheck: true,
@@ -59,6 +62,13 @@ export const VARIANTS: Readonly<Record<string, Partial<Rules>>> = {
   "no-version": { version: false },
   "no-epoch-check": { epochCheck: false },
   "no-missing-copies": { missingCopies: false },
+  "no-comparing": { comparing: false },
+  "neither-of-the-two": { missingCopies: false, comparing: false },
   "delete-before-verify": { verifyBeforeDelete: false },
   "no-former-owners": { former: false },
+};
+
+/** Rules without which nothing goes wrong, because another one stands behind them: it is switched off together with them as well. */
+export const COVERED: Readonly<Record<string, string>> = {
+  "no-missing-copies": "comparing disks with rows finds the same copies, later: see neither-of-the-two",
 };

@@ -19,7 +19,7 @@ export interface Tally {
   readonly first: Partial<Record<(typeof FINDINGS)[number], Outcome>>;
 }
 
-interface Batch {
+export interface Batch {
   readonly variant: string;
   readonly seed: number;
   readonly runs: number;

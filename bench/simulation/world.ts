@@ -10,7 +10,7 @@ import { CONTENTS, DiskCalls } from "./calls.ts";
 import { Chance, Clock, takeOver } from "./clock.ts";
 import { SimulatedDisk } from "./disk.ts";
 import { plague } from "./faults.ts";
-import { Network } from "./network.ts";
+import { type Life, Network } from "./network.ts";
 import { SimulatedNode } from "./node.ts";
 import { People } from "./people.ts";
 import { PARTITIONS, Ring } from "./ring.ts";
@@ -61,8 +61,10 @@ export class World {
   readonly contents = new Map<string, Buffer>();
   /** After this nobody waits for an upload any more. */
   readonly patienceMs = 2 * GRACE_MS;
-  /** When a disk, or a copy, was destroyed last. */
+  /** When a disk, or a copy, was destroyed last, or what a disk holds was given up. */
   destroyedAt: number | undefined;
+  /** When a copy was. */
+  rottedAt = -1;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #thin: string[] = [];
   readonly #told = new Map<string, string>();
@@ -79,7 +81,8 @@ export class World {
     const leaves = (chunk: string): void => {
       if (clock.now < ACTIVE_MS) this.people.comeBack(chunk);
     };
-    this.rows = new Rows({ rules, graceMs: GRACE_MS, heldMs: GRACE_MS, now: () => clock.now, leaves });
+    const commits = (chunks: readonly string[], leasedAt: number): void => this.#lookAtCommit(chunks, leasedAt);
+    this.rows = new Rows({ rules, graceMs: GRACE_MS, heldMs: GRACE_MS, now: () => clock.now, leaves, commits });
     const zones = chance.one([1, 2, 5]);
     const start = (work: Promise<unknown>): void => this.start(work);
     const diskOf = (_: unknown, n: number): SimulatedDisk => new SimulatedDisk(n, `zone-${n % zones}`, { clock, chance, rules, start });
@@ -143,12 +146,29 @@ export class World {
     return ![...this.people.uploads].some(({ since }) => since <= last) && this.#wanted.every((chunk) => this.#copies(chunk) >= COPIES_MIN);
   }
 
+  /** Has another node collect. */
+  collect(butNot: Life): void {
+    const node = this.nodes.find((one) => one.running && one !== butNot);
+    if (node) this.start(this.#attempt(async () => await collect(node.upkeep, NEVER)));
+  }
+
   /** Looks whether what was acknowledged has the copies that were promised. */
   look(occasion: string): void {
     if (this.destroyedAt !== undefined || this.clock.now > ACTIVE_MS) return;
     for (const chunk of this.#needed) {
       if (this.#copies(chunk) < COPIES_MIN)
         this.#thin.push(`${chunk} has ${this.#copies(chunk)} copies at ${this.clock.now}, when ${occasion}`);
+    }
+  }
+
+  /** Looks whether what is being acknowledged is on enough disks of the present ring, whatever was destroyed: a disk that is gone still counts there. */
+  #lookAtCommit(chunks: readonly string[], leasedAt: number): void {
+    if (this.rottedAt >= leasedAt) return;
+    for (const chunk of chunks) {
+      const bytes = this.contents.get(chunk)!;
+      const holders = this.#members.filter((disk) => disk.gone || disk.durableChunk(chunk)?.equals(bytes));
+      if (holders.length < COPIES_MIN)
+        this.#thin.push(`${chunk} was committed at ${this.clock.now} on ${holders.length} disks of the ring`);
     }
   }
 
@@ -210,7 +230,8 @@ export class World {
   }
 
   async #compare(node: SimulatedNode, { id }: SimulatedDisk): Promise<void> {
-    await compare(node.upkeep, { disk: id, graceSeconds: GRACE_MS / 1000, progress: () => undefined }, NEVER);
+    const ports = this.rules.comparing ? node.upkeep : { ...node.upkeep, reportMissing: async () => undefined };
+    await compare(ports, { disk: id, graceSeconds: GRACE_MS / 1000, progress: () => undefined }, NEVER);
   }
 
   async #move(node: SimulatedNode): Promise<void> {
@@ -218,25 +239,21 @@ export class World {
     await move(node.movePorts, { first: 0, last: PARTITIONS - 1, ...settings }, NEVER);
   }
 
-  /** Reads everything on a disk, which puts what has rotted into quarantine. */
-  async #scrub(node: SimulatedNode, { id }: SimulatedDisk): Promise<void> {
-    for (let partition = 0; partition < PARTITIONS; partition++) {
-      const place = await node.rings.disk(id);
-      for (const { hash, size } of await node.pool.list(place, { bits: 1, partition, limit: 1000 })) {
-        await node.pool.get(place, { hash, size, from: 0, to: size }, NEVER).catch(() => undefined);
-      }
-    }
+  async #scrub(node: SimulatedNode, disk: SimulatedDisk): Promise<void> {
+    await this.network.ask({ from: node, disk, name: "scrub", work: async () => await disk.scrub() });
   }
 
   /** Peace: everything runs, everybody hears everybody, and upkeep goes its rounds until nothing is left to do. */
   async #settleDown(): Promise<void> {
     Object.assign(this.network.weather, { lost: 0, late: 0, twice: 0 });
     this.network.cut.clear();
+    this.network.ambushes.clear();
     this.network.databaseIsDown = false;
     for (const disk of this.disks) Object.assign(disk.trouble, { errors: 0, full: false, stepsLeft: Infinity });
     // What was sent before arrives before this ends.
     await this.clock.sleep(3 * GRACE_MS);
     this.say("peace");
+    for (const former of this.nodes) former.running = false;
     this.nodes.push(new SimulatedNode("node-of-peace", this));
     const node = this.nodes.at(-1)!;
     this.start(node.look());
@@ -258,7 +275,7 @@ export class World {
   }
 
   async #keepUpOnce(node: SimulatedNode): Promise<void> {
-    const here = this.#members.filter((disk) => !disk.gone);
+    const here = this.disks.filter((disk) => !disk.gone);
     await this.#attempt(async () => await this.#move(node));
     for (const disk of here) {
       await this.#attempt(async () => await this.#scrub(node, disk));
