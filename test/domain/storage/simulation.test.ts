@@ -13,7 +13,7 @@ describe("the storage protocol in simulated machines", () => {
     expect({ seed, runs, guilty }).toEqual({ seed, runs: 150, guilty: [] });
   });
 
-  it.each(["no-fsync", "no-folder-fsync", "short-writes", "quorum-of-one", "naive-collector", "no-lease", "delete-before-verify"])(
+  it.each(["no-fsync", "no-folder-fsync", "short-writes", "quorum-of-one", "naive-collector", "delete-before-verify"])(
     "finds in some hundred runs what goes wrong with %s",
     async (variant) => {
       expect(isFound(await simulate({ variant, seed, runs: 2000, until: isFound }))).toBe(true);
