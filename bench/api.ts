@@ -1,5 +1,5 @@
 /**
- * `npm run bench:api [-- --videos 1000000 --seconds 5 --clients 50]`: what the API's questions cost with a large catalogue. Each is asked by all clients at
+ * `npm run bench:api [-- --videos 1000000 --seconds 5 --clients 50 --only list,get]`: what the API's questions cost with a large catalogue. Each is asked by all clients at
  * once, over kept connections, each again as soon as it is answered: of the API, of its bare SQL through `pg`, and of a plain node:http server that answers
  * the same bytes, headers and all. Servers and clients are processes of their own. The cost is the CPU that the serving process takes for an answer: on a
  * machine where clients and servers share the cores, how many there are a second says more about the clients.
@@ -118,9 +118,16 @@ async function ask(server: MeasuredServer, target: string): Promise<Answer> {
   }
 }
 
-async function compare(api: MeasuredServer, pool: Pool, { folder, ...run }: Load & { readonly folder: string }): Promise<void> {
+interface Run extends Load {
+  readonly folder: string;
+  /** Names of questions; all of them without it. */
+  readonly only: readonly string[] | undefined;
+}
+
+async function compare(api: MeasuredServer, pool: Pool, { folder, only, ...run }: Run): Promise<void> {
   const deep = JSON.parse((await ask(api, `${VIDEOS}?page=5000`)).body.toString()) as { meta: { nextCursor: string } };
-  for (const question of await questions(pool, deep.meta.nextCursor)) {
+  const all = await questions(pool, deep.meta.nextCursor);
+  for (const question of all.filter(({ name }) => only?.includes(name) ?? true)) {
     const { name, target } = question;
     const answer = await ask(api, target(0));
     const file = join(folder, "answer.json");
@@ -148,6 +155,7 @@ async function main(): Promise<void> {
       videos: { type: "string", default: "1000000" },
       seconds: { type: "string", default: "5" },
       clients: { type: "string", default: "50" },
+      only: { type: "string" },
     },
   });
   const given = loadConfig().DATABASE_URL;
@@ -160,7 +168,7 @@ async function main(): Promise<void> {
   const api = await startServer("api", url);
   try {
     console.log(`${values.clients} clients, the middle of ${ROUNDS} runs of ${values.seconds} s, clients and servers on the same machine`);
-    await compare(api, pool, { folder, clients: Number(values.clients), seconds: Number(values.seconds) });
+    await compare(api, pool, { folder, only: values.only?.split(","), clients: Number(values.clients), seconds: Number(values.seconds) });
   } finally {
     await api.stop();
     await pool.end();
