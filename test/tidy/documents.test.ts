@@ -39,10 +39,21 @@ it("names only scripts that package.json has", () => {
   expect([...new Set(named)].filter((name) => !(name in scripts))).toEqual([]);
 });
 
-it("promises only what a test proves, by the name that the test has now", () => {
-  const claims = [...textOf("README.md").matchAll(/`(test\/[\w./-]+\.test\.ts)`: "([^"]+)"/g)];
-  expect(claims.length).toBeGreaterThan(9);
+it.each([
+  ["README.md", 9],
+  ["docs/security.md", 50],
+])("promises in %s only what a test proves, by the name that the test has now", (document, least) => {
+  const claims = [...textOf(document).matchAll(/`(test\/[\w./-]+\.test\.ts)`: "([^"]+)"/g)];
+  expect(claims.length).toBeGreaterThan(least);
   expect(claims.filter(([, path = "", title = ""]) => !textOf(path).includes(`"${title}"`)).map(([claim]) => claim)).toEqual([]);
+});
+
+it("tells of each line of the security checklist which tests stand for it, and how many cases they have", () => {
+  const rows = [...textOf("docs/security.md").matchAll(/^\| ([\d, ]+?) +\|.*\|([^|]+)\|$/gm)];
+  const lines = rows.flatMap(([, numbers = ""]) => numbers.split(", ").map(Number));
+  const elsewhere = [13, 16];
+  expect([...new Set([...lines, ...elsewhere])].toSorted((a, b) => a - b)).toEqual(Array.from({ length: 25 }, (_, index) => index + 1));
+  expect(rows.filter(([row, , count = ""]) => !/`test\/[^`]+`: "/.test(row) || count.trim() === "")).toEqual([]);
 });
 
 describe("decision records", () => {
