@@ -1,4 +1,4 @@
-/** Resident memory of processes, read from /proc: Linux only, like the machines that the figures are published from. */
+/** Memory and CPU of processes, read from /proc: Linux only, like the machines that the figures are published from. */
 import { readdir, readFile } from "node:fs/promises";
 
 const MiB = 1024 * 1024;
@@ -23,6 +23,24 @@ async function identity(pid: number): Promise<{ parent: number; command: string 
   const [stat, command] = await Promise.all(["stat", "cmdline"].map((name) => readFile(`/proc/${pid}/${name}`, "utf8").catch(() => "")));
   const parent = Number((stat ?? "").slice((stat ?? "").lastIndexOf(")") + 2).split(" ")[1] ?? -1);
   return { parent, command: (command ?? "").split("\0").slice(0, 3).join(" ") };
+}
+
+/** Ticks of the processor's clock a second, as /proc counts them on every Linux that Node runs on. */
+const TICKS = 100;
+
+/** CPU that processes have taken so far, user and system, seconds; 0 for one that is gone. */
+export async function cpuSeconds(pids: readonly number[]): Promise<number> {
+  const stats = await Promise.all(pids.map(async (pid) => await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")));
+  // Behind the name of the command, which may hold anything: state, then 10 numbers, then user and system time.
+  const ticks = stats
+    .flatMap((stat) =>
+      stat
+        .slice(stat.lastIndexOf(")") + 2)
+        .split(" ")
+        .slice(11, 13),
+    )
+    .map(Number);
+  return ticks.reduce((sum, each) => sum + each, 0) / TICKS;
 }
 
 export interface MemoryWatch {

@@ -2,12 +2,14 @@
  * `npm run bench:storage [-- --rounds 3 --large 1024 --delay 5 --only 1MB]`: blobs of 100 KB, 1 MB, 8 MB and `large` MiB, written to and read from three
  * disks (three copies, two durable before the answer, verified when read), in turns with a plain node:http server that keeps one copy (the same
  * hash, the same fsync) and, for reads, with nginx. Then the same through a wire of `delay` ms, and what a reader costs that has stopped reading.
- * Every client runs in this process, and hashes what it reads from the rivals: nobody else has verified it.
+ * Every client runs in this process, and hashes what it reads from the rivals: nobody else has verified it. The first round of each is not
+ * counted: both sides run code then that V8 has not compiled yet. Ratios are those of the medians of bytes a second and, beside them, of CPU a
+ * byte, of all processes of a side with its client and its database: what else the machine does moves that less. The database does not sync.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdir } from "node:fs/promises";
+import { mkdir, open, rm } from "node:fs/promises";
 import { Agent, createServer, get, request, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -20,6 +22,7 @@ import { startCluster, type Cluster } from "../test/support/cluster.ts";
 import { removeFolder, temporaryFolder } from "../test/support/tritontube.ts";
 import { delayModule } from "./delay.ts";
 import { startNginx } from "./nginx.ts";
+import { cpuSeconds, family } from "./processes.ts";
 import { rivalModule } from "./rival.ts";
 import { median } from "./statistics.ts";
 
@@ -54,12 +57,18 @@ function* unique(size: number): Generator<Buffer> {
 const sourceOf = (size: number): Readable => Readable.from(unique(size), { objectMode: false, highWaterMark: MiB });
 
 interface Side {
+  /** Who works for it. */
+  pids(): Promise<number[]>;
   put(size: number, key: string): Promise<string>;
   get(key: string): Promise<number>;
 }
 
 function tritontube({ broker }: Cluster): Side {
   return {
+    async pids() {
+      // The rivals are idle meanwhile.
+      return (await family(process.pid)).map(({ pid }) => pid);
+    },
     async put(size) {
       return (await call(broker, storage.write, { maxBytes: size }, { stream: sourceOf(size) })).blob;
     },
@@ -71,8 +80,11 @@ function tritontube({ broker }: Cluster): Side {
   };
 }
 
-function http(url: string): Side {
+function http(url: string, servers: readonly number[]): Side {
   return {
+    async pids() {
+      return [process.pid, ...servers];
+    },
     async put(size, key) {
       const outgoing = request(`${url}/${key}`, { method: "PUT", agent: AGENT, headers: { "content-length": size } });
       const answered = once(outgoing, "response") as Promise<[IncomingMessage]>;
@@ -95,61 +107,119 @@ function http(url: string): Side {
   };
 }
 
-/** Bytes a second of `count` pieces of work, `lanes` at a time. */
-async function rateOf({ bytes, count, lanes }: Load, work: (index: number) => Promise<unknown>): Promise<number> {
+interface Measured {
+  /** Bytes a second, and a second of CPU. */
+  readonly rate: number;
+  readonly perCpu: number;
+}
+
+/** `count` pieces of work, `lanes` at a time. */
+async function measure({ bytes, count, lanes }: Load, side: Side, work: (index: number) => Promise<unknown>): Promise<Measured> {
+  const pids = await side.pids();
+  const before = await cpuSeconds(pids);
   let next = 0;
   const started = performance.now();
   const lane = async (): Promise<void> => {
     while (next < count) await work(next++);
   };
   await Promise.all(Array.from({ length: lanes }, lane));
-  return (bytes * count) / ((performance.now() - started) / 1000);
+  const seconds = (performance.now() - started) / 1000;
+  return { rate: (bytes * count) / seconds, perCpu: (bytes * count) / ((await cpuSeconds(pids)) - before) };
 }
 
-async function compare(load: Load, rounds: number, sides: { ours: Side; rival: Side; nginx?: Side | undefined }): Promise<string> {
-  const rates = {
-    put: { ours: [] as number[], rival: [] as number[] },
-    get: { ours: [] as number[], rival: [] as number[], nginx: [] as number[] },
-  };
-  for (let round = 0; round < rounds; round++) {
-    const keys = { ours: [] as string[], rival: [] as string[] };
-    for (const side of ["rival", "ours"] as const) {
-      rates.put[side].push(
-        await rateOf(load, async (n) => keys[side].push(await sides[side].put(load.bytes, `${load.name}-${round}-${n}`))),
-      );
-    }
-    const read = (side: Side, from: readonly string[]) =>
-      rateOf(load, async (n) => {
-        const size = await side.get(from[n]!);
-        if (size !== load.bytes) throw new Error(`${size} of ${load.bytes} bytes came`);
-      });
-    rates.get.rival.push(await read(sides.rival, keys.rival));
-    if (sides.nginx) rates.get.nginx.push(await read(sides.nginx, keys.rival));
-    rates.get.ours.push(await read(sides.ours, keys.ours));
+/**
+ * Has the machine's host give memory for as much page cache as is about to be written: a virtual machine gets it with the first touch of each page,
+ * at ten times the cost of the write, and whoever happens to touch it would pay.
+ */
+async function warmPages(folder: string, bytes: number): Promise<void> {
+  const path = join(folder, "pages");
+  const file = await open(path, "w");
+  for (let at = 0; at < bytes; at += MiB) await file.write(block, 0, MiB, at);
+  await file.close();
+  await rm(path);
+}
+
+type Sides = { readonly ours: Side; readonly rival: Side; readonly nginx?: Side };
+const COPIES = { ours: 3, rival: 1 };
+
+class Comparison {
+  readonly #load: Load;
+  readonly #sides: Sides;
+  readonly #folder: string;
+  readonly #put = { ours: [] as Measured[], rival: [] as Measured[] };
+  readonly #get = { ours: [] as Measured[], rival: [] as Measured[], nginx: [] as Measured[] };
+
+  constructor(load: Load, sides: Sides, folder: string) {
+    this.#load = load;
+    this.#sides = sides;
+    this.#folder = folder;
   }
-  const put = { ours: median(rates.put.ours), rival: median(rates.put.rival) };
-  const got = { ours: median(rates.get.ours), rival: median(rates.get.rival), nginx: median(rates.get.nginx) };
-  const cells = [
-    load.name,
-    mb(put.ours),
-    mb(put.rival),
-    (3 * put.ours) / put.rival,
-    mb(got.ours),
-    mb(got.rival),
-    got.ours / got.rival,
-    mb(got.nginx),
-    got.ours / got.nginx,
-  ];
-  return cells.map((cell) => (typeof cell === "number" ? (Number.isNaN(cell) ? "-" : cell.toFixed(2)) : cell).padStart(9)).join(" ");
+
+  async run(rounds: number): Promise<string> {
+    for (let round = 0; round <= rounds; round++) await this.#round(round);
+    for (const measured of [...Object.values(this.#put), ...Object.values(this.#get)]) measured.shift();
+    return this.#row();
+  }
+
+  async #round(round: number): Promise<void> {
+    const { bytes, count, name } = this.#load;
+    const keys = { ours: [] as string[], rival: [] as string[] };
+    for (const who of ["rival", "ours"] as const) {
+      await warmPages(this.#folder, bytes * count * COPIES[who]);
+      const side = this.#sides[who];
+      const put = async (n: number): Promise<void> => void (keys[who][n] = await side.put(bytes, `${name}-${round}-${n}`));
+      this.#put[who].push(await measure(this.#load, side, put));
+    }
+    for (const who of ["rival", "nginx", "ours"] as const) {
+      const side = this.#sides[who];
+      const from = keys[who === "ours" ? "ours" : "rival"];
+      if (side) this.#get[who].push(await measure(this.#load, side, async (n) => await this.#read(side, from[n]!)));
+    }
+  }
+
+  async #read(side: Side, key: string): Promise<void> {
+    const size = await side.get(key);
+    if (size !== this.#load.bytes) throw new Error(`${size} of ${this.#load.bytes} bytes came`);
+  }
+
+  #row(): string {
+    const puts = [mb(this.#put.ours), mb(this.#put.rival), 3 * ratio(this.#put, "rate"), 3 * ratio(this.#put, "perCpu")];
+    const gets = [mb(this.#get.ours), mb(this.#get.rival), ratio(this.#get, "rate"), ratio(this.#get, "perCpu")];
+    const nginx = [mb(this.#get.nginx), ratio({ ours: this.#get.ours, rival: this.#get.nginx }, "rate")];
+    const cells = [this.#load.name, ...puts, ...gets, ...nginx];
+    return cells.map((cell) => (typeof cell === "number" ? told(cell, 2) : cell).padStart(9)).join(" ");
+  }
 }
 
-const mb = (rate: number): string => (Number.isNaN(rate) ? "-" : (rate / 1e6).toFixed(0));
-const HEAD = ["blob", "PUT MB/s", "rival", "a copy ×", "GET MB/s", "rival", "×", "nginx", "×"].map((cell) => cell.padStart(9)).join(" ");
+function medianOf(measured: readonly Measured[], what: keyof Measured): number {
+  return median(measured.map((each) => each[what]));
+}
+
+function ratio({ ours, rival }: { ours: readonly Measured[]; rival: readonly Measured[] }, what: keyof Measured): number {
+  return medianOf(ours, what) / medianOf(rival, what);
+}
+
+const told = (value: number, digits: number): string => (Number.isNaN(value) ? "-" : value.toFixed(digits));
+const mb = (measured: readonly Measured[]): string => told(medianOf(measured, "rate") / 1e6, 0);
+const HEAD = ["blob", "PUT MB/s", "rival", "a copy ×", "by CPU", "GET MB/s", "rival", "×", "by CPU", "nginx", "×"]
+  .map((cell) => cell.padStart(9))
+  .join(" ");
 
 async function start(module: string, ...given: string[]): Promise<{ child: ChildProcess; answer: unknown }> {
   const child = fork(module, given);
   const [answer] = (await once(child, "message")) as [unknown];
   return { child, answer };
+}
+
+/** Bytes of buffers that somebody still needs, when that stays the same. */
+async function heldByBuffers(): Promise<number> {
+  let held = -1;
+  for (let now = 0, looks = 0; now !== held && looks < LOOKS_MAX; now = process.memoryUsage().arrayBuffers, looks++) {
+    held = now;
+    globalThis.gc?.();
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+  return held;
 }
 
 /** Memory that readers take who have read the first bytes and no more: of this process, which serves them, and of the disks. */
@@ -162,20 +232,14 @@ async function stalledReaders(cluster: Cluster, readers: number): Promise<string
   await once(server, "listening");
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const agent = new Agent();
-  const before = process.memoryUsage();
+  const before = await heldByBuffers();
   const stalled = await Promise.all(
     Array.from({ length: readers }, async () => {
       const [response] = (await once(get(url, { agent }), "response")) as [IncomingMessage];
       return response;
     }),
   );
-  let held = -1;
-  for (let now = 0, looks = 0; now !== held && looks < LOOKS_MAX; now = process.memoryUsage().arrayBuffers, looks++) {
-    held = now;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-    globalThis.gc?.();
-  }
-  const each = (held - before.arrayBuffers) / readers;
+  const each = ((await heldByBuffers()) - before) / readers;
   for (const response of stalled) response.destroy();
   agent.destroy();
   server.close();
@@ -202,6 +266,7 @@ async function main(): Promise<void> {
   await mkdir(join(folder, "www"));
   const rival = await start(rivalModule, join(folder, "www"));
   const nginx = await startNginx(folder);
+  const url = `http://127.0.0.1:${rival.answer as number}`;
   const children = [rival.child];
   const rounds = Number(values.rounds);
   try {
@@ -209,8 +274,8 @@ async function main(): Promise<void> {
     try {
       console.log(HEAD);
       for (const load of loads) {
-        const sides = { ours: tritontube(cluster), rival: http(`http://127.0.0.1:${rival.answer as number}`), nginx: http(nginx.url) };
-        console.log(await compare(load, rounds, sides));
+        const sides = { ours: tritontube(cluster), rival: http(url, [rival.child.pid!]), nginx: http(nginx.url, []) };
+        console.log(await new Comparison(load, sides, folder).run(rounds));
       }
       console.log(await stalledReaders(cluster, 20));
     } finally {
@@ -228,7 +293,8 @@ async function main(): Promise<void> {
         console.log(`\nthrough a wire of ${values.delay} ms`);
         console.log(HEAD);
         for (const load of loads.filter(({ count }) => count > 1)) {
-          console.log(await compare(load, 1, { ours: tritontube(distant), rival: http(`http://${far}`) }));
+          const sides = { ours: tritontube(distant), rival: http(`http://${far}`, [rival.child.pid!]) };
+          console.log(await new Comparison(load, sides, folder).run(rounds));
         }
       } finally {
         await distant.stop();
