@@ -33,7 +33,7 @@ class WatchPage {
   readonly #age = h("time");
   readonly #views = h("span");
   readonly #actions = h("div", { class: "watch-actions" });
-  readonly #delete = h("button", { type: "button", class: "button", hidden: true }, icon("trash"), "Delete");
+  readonly #delete = h("button", { type: "button", class: "button for-uploaders", hidden: true }, icon("trash"), "Delete");
   readonly #line = new ProcessingLine();
   readonly #facts = h("dl", { class: "facts" });
   readonly #description = h("p", { class: "description", dir: "auto" });
