@@ -5,18 +5,34 @@
 import { open, readFile, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ffmpeg } from "./ffmpeg.ts";
+import { CODE_BLOCKS, CODE_HEIGHT_SHARE } from "./watch.ts";
 
 type Make = (sources: Sources, path: string) => Promise<unknown>;
 
-const picture = (size: string, rate: number | string, seconds: number) => [
-  "-f",
-  "lavfi",
-  "-i",
-  `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`,
+/**
+ * A moving picture. A strip at its top tells the number of each frame (test/support/watch.ts reads it); `fields` frames have the same number, where
+ * they become one that is interlaced.
+ */
+const picture = (size: string, rate: number | string, seconds: number, fields = 1) => {
+  const [width = 0, height = 0] = size.split("x").map(Number);
+  const time = `rate=${rate}:duration=${seconds}`;
+  const bit = `16+219*mod(floor(floor(N/${fields})/pow(2,X-1)),2)`;
+  const code = `color=size=${CODE_BLOCKS}x1:${time},format=gray,geq=lum='if(eq(X,0),235,if(eq(X,${CODE_BLOCKS - 1}),16,${bit}))'`;
+  const strip = `${code},scale=${width}:${Math.floor(height / CODE_HEIGHT_SHARE)}:flags=neighbor[code]`;
+  return ["-f", "lavfi", "-i", `testsrc2=size=${size}:${time}[shown];${strip};[shown][code]overlay,format=yuv420p`];
+};
+
+/** A tone for the first tenth of each second, on every channel, and silence for the rest. */
+const sound = (seconds: number, layout = "mono", channels = 1) => {
+  const beep = Array.from({ length: channels }, () => "if(lt(mod(t,1),0.1),sin(2*PI*1000*t)/2,0)").join("|");
+  return ["-f", "lavfi", "-i", `aevalsrc='${beep}':channel_layout=${layout}:sample_rate=48000:duration=${seconds}`];
+};
+const h264Of = (format: string) => ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", format];
+const h264 = h264Of("yuv420p");
+const hevc10 = (transfer: string) => [
+  ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"],
+  ["-x265-params", `log-level=error:colorprim=bt2020:transfer=${transfer}:colormatrix=bt2020nc`],
 ];
-/** A beep each second, so that sound and picture can be compared. */
-const sound = (seconds: number) => ["-f", "lavfi", "-i", `sine=frequency=440:beep_factor=4:sample_rate=48000:duration=${seconds}`];
-const h264 = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p"];
 const aac = ["-c:a", "aac", "-b:a", "64k"];
 
 const made =
@@ -57,7 +73,11 @@ const flashAndBeep = [
 const corpus: Readonly<Record<string, Make>> = {
   "plain.mp4": made(plain),
   "faststart.mp4": made(plain, "-g", "30", "-movflags", "+faststart"),
-  "portrait.mp4": from("plain.mp4", ["-c", "copy", "-metadata:s:v", "rotate=90"]),
+  "portrait.mp4": from("lying.mp4", ["-c", "copy", "-metadata:s:v", "rotate=90"]),
+  /** What a telephone that is held upright records. */
+  "lying.mp4": made(picture("360x640", 30, 5), sound(5), "-vf", "transpose=clock", h264, aac),
+  "portrait-of-odd-size.mp4": from("lying-of-odd-size.mp4", ["-c", "copy", "-metadata:s:v", "rotate=270"]),
+  "lying-of-odd-size.mp4": made(picture("270x480", 30, 2), "-vf", "format=yuv444p,scale=269:479,transpose=cclock", h264Of("yuv444p")),
   "odd-size-444.mp4": made(picture("856x480", 30, 2), "-vf", "format=yuv444p,scale=853:479", "-c:v", "libx264", "-preset", "ultrafast"),
   "variable-rate.mp4": made(
     picture("320x240", 60, 5),
@@ -86,11 +106,62 @@ const corpus: Readonly<Record<string, Make>> = {
     ["-map", "0", "-map", "1", "-c:v", "png", "-disposition:v", "attached_pic", "-frames:v", "1"],
     aac,
   ),
-  "hevc-10-bit-hdr.mp4": made(
-    picture("640x360", 25, 2),
-    ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-tag:v", "hvc1"],
-    ["-x265-params", "log-level=error:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"],
+  "hevc-10-bit-hdr.mp4": made(picture("640x360", 25, 2), ...hevc10("smpte2084")),
+  "hlg.mkv": made(picture("320x240", 50, 2), ...hevc10("arib-std-b67")),
+  "10-bit.mkv": made(picture("320x240", 25, 3), sound(3), h264Of("yuv420p10le"), aac),
+  "prores.mov": made(picture("320x240", 24, 2), sound(2), "-c:v", "prores", "-pix_fmt", "yuv422p10le", "-c:a", "pcm_s16le"),
+  "film.mkv": made(picture("320x240", "24000/1001", 4), sound(4, "stereo", 2), h264, "-g", "48", aac),
+  "60-a-second.mp4": made(picture("320x240", 60, 3), sound(3), h264, aac),
+  "many-b-frames.mp4": made(picture("320x240", 30, 4), sound(4), "-c:v", "libx264", "-preset", "fast", "-bf", "8", "-b_strategy", "0", aac),
+  "open-gop-hevc.mp4": made(
+    picture("320x240", 30, 4),
+    ["-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-tag:v", "hvc1"],
+    ["-x265-params", "log-level=error:open-gop=1:keyint=30:min-keyint=30:bframes=3"],
   ),
+  "one-keyframe.mp4": made(picture("320x240", 30, 10), sound(10), h264, "-g", "1000", "-keyint_min", "1000", aac),
+  /** Neither picture nor sound for a second, and the clock goes on. */
+  "gap.ts": made(
+    picture("320x240", 30, 5),
+    sound(5),
+    ["-vf", "select='not(between(t,2.01,2.99))'", "-af", "aselect='not(between(t,2.01,2.99))'", "-vsync", "vfr"],
+    h264,
+    aac,
+  ),
+  "surround.mkv": made(picture("320x240", 30, 3), sound(3, "5.1", 6), h264, "-c:a", "ac3"),
+  "interlaced.mkv": made(picture("640x480", 50, 3, 2), sound(3), "-vf", "tinterlace=interleave_top", h264, "-flags", "+ildct+ilme", aac),
+  "long-pixels.mp4": made(picture("360x480", 25, 2), "-vf", "setsar=16/9", h264),
+  "mjpeg.avi": made(picture("320x240", 25, 2), sound(2), "-c:v", "mjpeg", "-q:v", "4", "-c:a", "pcm_s16le"),
+  "h264.flv": made(picture("320x240", 30, 3), sound(3), "-ar", "44100", h264, aac),
+  "av1.mp4": made(picture("320x240", 25, 1), "-c:v", "libsvtav1", "-preset", "12"),
+  /** Two languages, lines of text, chapters. */
+  "several-tracks.mkv": async (sources, path) => {
+    const [whole, lines, chapters] = await Promise.all(["plain.mp4", "subtitles.srt", "chapters.txt"].map((name) => sources.path(name)));
+    const inputs = ["-i", whole!, "-i", whole!, "-i", lines!, "-i", chapters!];
+    const maps = ["-map", "0", "-map", "1:a", "-map", "2", "-map_metadata", "3", "-c", "copy", "-c:s", "srt"];
+    return await ffmpeg(["-v", "error", ...inputs, ...maps, "-metadata:s:s:0", "language=ger", path]);
+  },
+  "chapters.txt": written(
+    () => ";FFMETADATA1\n[CHAPTER]\nTIMEBASE=1/1\nSTART=0\nEND=2\ntitle=One\n[CHAPTER]\nTIMEBASE=1/1\nSTART=2\nEND=5\ntitle=Two\n",
+  ),
+  /** As a camera writes it: tracks of time code, of chapters and of text. */
+  "time-code.mov": async (sources, path) => {
+    const [whole, lines, chapters] = await Promise.all(["plain.mp4", "subtitles.srt", "chapters.txt"].map((name) => sources.path(name)));
+    const inputs = ["-i", whole!, "-i", lines!, "-i", chapters!];
+    return await ffmpeg([
+      "-v",
+      "error",
+      ...inputs,
+      "-map_metadata",
+      "2",
+      "-c",
+      "copy",
+      "-c:s",
+      "mov_text",
+      "-timecode",
+      "01:00:00:00",
+      path,
+    ]);
+  },
   "open-gop.mp4": made(picture("320x240", 30, 4), h264, "-preset", "veryfast", "-bf", "3", "-g", "30", "-x264-params", "open-gop=1"),
   "starts-at-1.4-s.ts": made(plain),
   "starts-at-5-s.mkv": made(plain, "-preset", "veryfast", "-bf", "3", "-output_ts_offset", "5"),
@@ -104,7 +175,7 @@ const corpus: Readonly<Record<string, Make>> = {
     return await ffmpeg(["-v", "error", "-i", whole, "-itsoffset", "0.5", "-i", whole, "-map", "1:v", "-map", "0:a", "-c", "copy", path]);
   },
   "interlaced-anamorphic.ts": made(
-    picture("720x576", 50, 3),
+    picture("720x576", 50, 3, 2),
     ["-vf", "tinterlace=interleave_top,setsar=16/15"],
     ["-c:v", "mpeg2video", "-b:v", "6M", "-flags", "+ilme+ildct", "-top", "1"],
   ),

@@ -3,13 +3,17 @@ import { failure } from "../../kernel/errors.ts";
 import type { Size } from "./ladder.ts";
 import { refuseTooLong, sizeAsSeen, type Candidate, type SourceLimits, type Stream } from "./probe.ts";
 import { gridRate, parseRate, perSecond, steadyRate, type Rate } from "./rate.ts";
-import type { Timeline, Timelines } from "./timeline.ts";
+import { STRETCH_STEPS, type Timeline, type Timelines } from "./timeline.ts";
 import type { Demuxer } from "./whitelist.ts";
 
 /** Slow-motion cameras in phones reach 240. */
 const FRAMES_PER_SECOND_MAX = 300;
 /** A camera that drops a frame now and then is steady still: the grid repeats the one before. */
 const STEADY_SHARE = 0.9;
+/** A stretch that is faster than the grid by no more than this is not faster: its clock trembles. */
+const TREMBLE = 0.03;
+/** A tenth of a source may be faster, as when a telephone catches up: a grid for the fastest moment would double the work on most recordings. */
+const FAST_SHARE = 0.1;
 /** Fewer pictures than one in two seconds, over more than a minute: filling the gaps would turn kilobytes into hours of work. */
 const SPARSE = { framesPerSecond: 0.5, seconds: 60 } as const;
 /** Lines from which on untagged video is taken for HDTV colours (ITU-R BT.709), below for those of BT.601. */
@@ -75,7 +79,7 @@ export function factsOf(candidate: Candidate, timeline: Timelines | undefined, l
   const durationS = Math.max(seconds, sound?.seconds ?? 0);
   refuseTooLong(durationS, limits);
   refuseRate(average, shown ? shown.packets / seconds : average, seconds);
-  const rate = nominal && perSecond(nominal) >= 1 ? steadyRate(nominal) : gridRate(average);
+  const rate = nominal && perSecond(nominal) >= 1 ? steadyRate(nominal) : gridRate(average, outruns(stream, shown));
   return {
     container,
     startS: candidate.startS,
@@ -134,6 +138,14 @@ function ratesOf(picture: Stream, timeline: Timeline | undefined): { average: nu
   const span = (timeline.last - timeline.first) * tick(picture);
   const fits = (rate: Rate): boolean => timeline.shareOfSteps(1 / (perSecond(rate) * tick(picture))) >= STEADY_SHARE;
   return { average: span > 0 ? (timeline.packets - 1) / span : perSecond(first), nominal: [first, second].find(fits) };
+}
+
+/** Whether frames come faster than so many a second, for more than moments. */
+function outruns(picture: Stream, timeline: Timeline | undefined): (framesPerSecond: number) => boolean {
+  return (framesPerSecond) => {
+    const stretch = STRETCH_STEPS / (framesPerSecond * tick(picture));
+    return timeline !== undefined && timeline.shareOfStretchesBelow(stretch * (1 - TREMBLE)) > FAST_SHARE;
+  };
 }
 
 /** Up to a moment after the start of the source, the first picture is where everything starts; later, the picture is late. */

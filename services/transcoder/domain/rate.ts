@@ -38,9 +38,13 @@ export function steadyRate(source: Rate): Rate {
   return every > 1 ? reduced(usual[0], usual[1] * every) : usual;
 }
 
-/** The rate for a source whose frames come as they like: the smallest usual one that loses none of them on average. */
-export function gridRate(average: number): Rate {
-  return STANDARD.find((rate) => perSecond(rate) >= average * (1 - SAME)) ?? RATE_MAX;
+/**
+ * The rate for a source whose frames come as they like: the smallest usual one that loses none of them on average, and that no long stretch outruns.
+ * A whole number: where it is a thousandth too fast a frame is shown twice now and then, where it were too slow one would be lost.
+ */
+export function gridRate(average: number, outruns: (perSecond: number) => boolean): Rate {
+  const whole = STANDARD.filter(([, seconds]) => seconds === 1);
+  return whole.find((rate) => perSecond(rate) >= average * (1 - SAME) && !outruns(perSecond(rate))) ?? RATE_MAX;
 }
 
 const isSame = (a: number, b: number): boolean => Math.abs(a / b - 1) < SAME;

@@ -3,8 +3,10 @@
 /** ffprobe's options; each packet is a line of these values, in this order. */
 export const TIMELINE_OPTIONS = ["-show_entries", "packet=stream_index,pts,dts,duration,flags", "-of", "csv=p=0"] as const;
 
-/** Different steps that are told apart. A steady source has one or two; the clock of a telephone may make thousands. */
-const STEPS_MAX = 4096;
+/** Different lengths that are told apart. A steady source has one or two; the clock of a telephone may make thousands. */
+const LENGTHS_MAX = 4096;
+/** Over so many steps a clock that trembles by some milliseconds tells its speed to two per cent. */
+export const STRETCH_STEPS = 8;
 
 interface Packet {
   readonly time: number;
@@ -26,6 +28,9 @@ export class Timeline {
   #keyframe: number | undefined;
   #keyframeDistance = 0;
   readonly #steps = new Map<number, number>();
+  readonly #stretches = new Map<number, number>();
+  /** The last decoding times. */
+  readonly #recent: number[] = [];
 
   /** Most ticks from one keyframe to the next, or to the end. */
   get keyframeDistance(): number {
@@ -37,7 +42,7 @@ export class Timeline {
     this.first = Math.min(this.first, time);
     this.last = Math.max(this.last, time);
     this.end = Math.max(this.end, time + duration);
-    if (decoded !== undefined && this.#decoded !== undefined) this.#step(decoded - this.#decoded);
+    if (decoded !== undefined && this.#decoded !== undefined) this.#step(decoded, decoded - this.#decoded);
     this.#decoded = decoded ?? this.#decoded;
     if (isKey) {
       this.#keyframeDistance = Math.max(this.#keyframeDistance, time - (this.#keyframe ?? this.first));
@@ -47,16 +52,30 @@ export class Timeline {
 
   /** 0–1: how many of the steps from packet to packet are of this length, rounded up or down. 1 where there are no steps. */
   shareOfSteps(ticks: number): number {
-    const counts = [...this.#steps];
-    const all = counts.reduce((sum, [, count]) => sum + count, 0);
-    const near = counts.filter(([step]) => Math.abs(step - ticks) <= 1).reduce((sum, [, count]) => sum + count, 0);
-    return all === 0 ? 1 : near / all;
+    return this.#steps.size === 0 ? 1 : share(this.#steps, (step) => Math.abs(step - ticks) <= 1);
   }
 
-  #step(ticks: number): void {
-    this.fallBack = Math.max(this.fallBack, -ticks);
-    if (this.#steps.size < STEPS_MAX || this.#steps.has(ticks)) this.#steps.set(ticks, (this.#steps.get(ticks) ?? 0) + 1);
+  /** 0–1: in how much of it a stretch of STRETCH_STEPS steps takes less than so many ticks. 0 where it is shorter than one. */
+  shareOfStretchesBelow(ticks: number): number {
+    return share(this.#stretches, (length) => length < ticks);
   }
+
+  #step(decoded: number, ticks: number): void {
+    this.fallBack = Math.max(this.fallBack, -ticks);
+    count(this.#steps, ticks);
+    this.#recent.push(decoded);
+    if (this.#recent.length > STRETCH_STEPS) count(this.#stretches, decoded - this.#recent.shift()!);
+  }
+}
+
+function count(lengths: Map<number, number>, length: number): void {
+  if (lengths.size < LENGTHS_MAX || lengths.has(length)) lengths.set(length, (lengths.get(length) ?? 0) + 1);
+}
+
+function share(lengths: ReadonlyMap<number, number>, counts: (length: number) => boolean): number {
+  const all = [...lengths].reduce((sum, [, times]) => sum + times, 0);
+  const chosen = [...lengths].filter(([length]) => counts(length)).reduce((sum, [, times]) => sum + times, 0);
+  return all === 0 ? 0 : chosen / all;
 }
 
 /** Timelines of a source by the index of their stream; none for a stream of which no packet has a time. */

@@ -64,6 +64,13 @@ const late = (by: number) => ({
 
 const seekable = (answer: Answer): boolean => facts(answer).seekable;
 
+/** So many frames in steps of 20 ms, and the rest of a hundred in steps of 80. */
+function stretches(fast: number): string[] {
+  const steps = Array.from({ length: 100 }, (_, n) => (n < fast ? 20 : 80));
+  const times = steps.map((_, n) => steps.slice(0, n).reduce((sum, step) => sum + step, 0));
+  return times.map((time, n) => `0,${time},${time},${steps[n]},__`);
+}
+
 describe("a source in the middle of which one can begin", () => {
   it("has an exact index, and a keyframe at least every 20 s", () => {
     expect(seekable({ packets: withKeyframes(1500, 600) })).toBe(true);
@@ -142,7 +149,13 @@ describe("the facts of a source", () => {
   it("put an uneven source on a grid that loses none of its frames on average", () => {
     const uneven = { ...picture, r_frame_rate: "60/1", avg_frame_rate: "270/10", time_base: "1/1000" };
     const packets = Array.from({ length: 270 }, (_, n) => `0,${n * 37 + (n % 7)},${n * 37 + (n % 7)},37,__`);
-    expect(facts({ streams: [uneven], packets }).picture).toMatchObject({ rate: [30_000, 1001], steady: false });
+    expect(facts({ streams: [uneven], packets }).picture).toMatchObject({ rate: [30, 1], steady: false });
+  });
+
+  it("put it on a faster one when its frames come in stretches that are faster, but for a few", () => {
+    const uneven = { ...picture, r_frame_rate: "60/1", avg_frame_rate: "20/1", time_base: "1/1000" };
+    expect(facts({ streams: [uneven], packets: stretches(8) }).picture).toMatchObject({ rate: [24, 1], steady: false });
+    expect(facts({ streams: [uneven], packets: stretches(30) }).picture).toMatchObject({ rate: [50, 1], steady: false });
   });
 
   it("keep the rate of a source that drops a frame now and then, and fill the holes", () => {

@@ -26,14 +26,19 @@ describe("frame rates", () => {
   });
 
   it.each([
-    [27.02, [30_000, 1001]],
+    [27.02, [30, 1]],
     [24, [24, 1]],
     [23.98, [24, 1]],
-    [23.976, [24_000, 1001]],
-    [7, [24_000, 1001]],
+    [23.976, [24, 1]],
+    [7, [24, 1]],
     [59.999, [60, 1]],
     [144, [60, 1]],
   ] as const)("gives an uneven source of %d frames a second the grid %j", (average, expected) => {
-    expect(gridRate(average)).toEqual(expected);
+    expect(gridRate(average, () => false)).toEqual(expected);
+  });
+
+  it("gives it a faster one where that would lose frames, up to 60", () => {
+    expect(gridRate(20, (rate) => rate < 29)).toEqual([30, 1]);
+    expect(gridRate(20, () => true)).toEqual([60, 1]);
   });
 });
