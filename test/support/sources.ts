@@ -254,6 +254,26 @@ const corpus: Readonly<Record<string, Make>> = {
     await handle.close();
   },
 
+  /** A playlist and an address, carried along as if they were fonts. */
+  "attachments.mkv": async (sources, path) => {
+    const [film, list] = await Promise.all(["ntsc.mkv", "playlist.mp4"].map((name) => sources.path(name)));
+    const attached = [
+      "-attach",
+      list!,
+      "-metadata:s:t",
+      "mimetype=application/vnd.apple.mpegurl",
+      "-metadata:s:t",
+      "filename=../../index.m3u8",
+    ];
+    return await ffmpeg(["-v", "error", "-i", film!, "-c", "copy", ...attached, path]);
+  },
+  "subtitles-that-name-others.mkv": async (sources, path) => {
+    const [film, lines] = await Promise.all(["ntsc.mkv", "naming.srt"].map((name) => sources.path(name)));
+    return await ffmpeg(["-v", "error", "-i", film!, "-i", lines!, "-c", "copy", "-c:s", "srt", path]);
+  },
+  "naming.srt": written(
+    ({ canary }) => `1\n00:00:00,500 --> 00:00:02,000\n<img src="${canary}/x.png"><font face="file:///etc/passwd">A line.\n`,
+  ),
   "magicyuv.mkv": made(picture("320x240", 25, 1), "-c:v", "magicyuv"),
   "text.mp4": written(() => "Once upon a time there was no video.\n".repeat(50)),
   "noise.mp4": written(() => "\u0001\u0000\u0002".repeat(5000)),
