@@ -210,9 +210,12 @@ function spanFilter(task: SpanTask, canToneMap: boolean): string {
   return [`[0:${picture.stream}]${shared.join(",")}`, ...scaled].join(";");
 }
 
-/** An expression for the time since so many seconds after the origin. */
+/**
+ * An expression for the time since so many seconds after the origin. Rounded, since ffmpeg cuts off what is left of a tick: a frame that lies half-way
+ * between two places of the grid would get the one or the other, by the span that it is in.
+ */
 function since({ start, origin }: Source, seconds: number): string {
-  return `PTS-(${(start + origin + seconds).toFixed(6)})/TB`;
+  return `round(PTS-(${(start + origin + seconds).toFixed(6)})/TB)`;
 }
 
 /** HDR (PQ, HLG) to BT.709, after the picture has its size: done at 4K the floating point costs more than the encode. */

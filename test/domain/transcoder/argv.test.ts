@@ -57,7 +57,7 @@ describe.each(commands)("the command for %s", (_what, command) => {
 describe("a span", () => {
   it("is decoded once for all renditions, on a grid that starts with the source", () => {
     expect(spanCommand(span, means).filter).toBe(
-      "[0:0]setpts=PTS-(0.000000)/TB,fps=30/1:start_time=0,tpad=stop_mode=clone:stop_duration=1,split=2[s0][s1];" +
+      "[0:0]setpts=round(PTS-(0.000000)/TB),fps=30/1:start_time=0,tpad=stop_mode=clone:stop_duration=1,split=2[s0][s1];" +
         "[s0]scale=1280:720:flags=bicubic:in_color_matrix=bt601:out_color_matrix=bt709:out_range=tv,setsar=1[v0];" +
         "[s1]scale=426:240:flags=bicubic:in_color_matrix=bt601:out_color_matrix=bt709:out_range=tv,setsar=1[v1]",
     );
@@ -72,7 +72,7 @@ describe("a span", () => {
     const { inputOptions, filter } = spanCommand(later, means);
     expect(valueOf(inputOptions, "-ss")).toBe("8.020000");
     expect(inputOptions).toContain("-noaccurate_seek");
-    expect(filter).toContain("[0:0]setpts=PTS-(9.420000)/TB,fps=30/1:start_time=0,split=2");
+    expect(filter).toContain("[0:0]setpts=round(PTS-(9.420000)/TB),fps=30/1:start_time=0,split=2");
     expect(filter).not.toContain("tpad");
   });
 
