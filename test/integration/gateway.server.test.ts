@@ -77,50 +77,56 @@ describe("limits", () => {
 
   it("count by user wherever they are, and say in each answer what is left", async () => {
     const ann = await gateway.person("uploader");
-    const answers: HttpAnswer[] = [];
-    for (let index = 0; index < 125; index++) answers.push(await get(`192.0.2.${index}`, ann.headers));
-    expect(answers[0]?.headers["ratelimit-policy"]).toBe('"write";q=120;w=60');
-    expect(answers[0]?.headers["ratelimit"]).toMatch(/^"write";r=119;t=\d+$/);
-    const refused = answers.filter(({ status }) => status === 429);
-    expect(refused.length).toBeGreaterThan(0);
-    expect(refused[0]?.json().code).toBe("RATE_LIMITED");
-    expect(Number(refused[0]?.headers["retry-after"])).toBeGreaterThan(0);
+    const first = await get("192.0.2.1", ann.headers);
+    expect(first.headers["ratelimit-policy"]).toBe('"write";q=120;w=60');
+    expect(first.headers["ratelimit"]).toMatch(/^"write";r=119;t=\d+$/);
+    const refused = (await untilRefused((index) => get(`192.0.2.${index % 256}`, ann.headers))).find(({ status }) => status === 429);
+    expect(refused?.json().code).toBe("RATE_LIMITED");
+    expect(Number(refused?.headers["retry-after"])).toBeGreaterThan(0);
     expect((await get("192.0.2.1", (await gateway.person("uploader")).headers)).status).toBe(200);
   });
 
   it("count by address who shows nothing, and a /64 of IPv6 as one", async () => {
-    const statuses = new Set<number>();
-    for (let index = 0; index < 125; index++) statuses.add((await get(`2001:db8:1:2:${index.toString(16)}::1`)).status);
-    expect(statuses).toEqual(new Set([401, 429]));
+    const answers = await untilRefused((index) => get(`2001:db8:1:2:${index.toString(16)}::1`));
+    expect(statusesOf(answers)).toEqual(new Set([401, 429]));
     expect((await get("2001:db8:1:3::1")).status).toBe(401);
   });
 
   it("are not evaded by an address that the client makes up in front of the proxy's own word", async () => {
-    const statuses = new Set<number>();
-    for (let index = 0; index < 125; index++) statuses.add((await get(`10.9.8.${index}, 198.51.100.7`)).status);
-    expect(statuses).toEqual(new Set([401, 429]));
+    const answers = await untilRefused((index) => get(`10.9.8.${index % 256}, 198.51.100.7`));
+    expect(statusesOf(answers)).toEqual(new Set([401, 429]));
   });
 
   it("end the guessing of tokens sooner than reading", async () => {
-    const statuses: number[] = [];
-    for (let index = 0; index < 65; index++) statuses.push((await get("198.51.100.9", { Authorization: `Bearer guess${index}` })).status);
-    expect(statuses.filter((status) => status === 401)).toHaveLength(60);
-    expect(statuses.at(-1)).toBe(429);
+    const answers = await untilRefused((index) => get("198.51.100.9", { Authorization: `Bearer guess${index}` }));
+    expect(answers.filter(({ status }) => status === 401).length).toBeGreaterThanOrEqual(60);
+    // Where a guess is refused, one who shows nothing is still asked to sign in.
+    expect((await get("198.51.100.9")).json().code).toBe("UNAUTHENTICATED");
   });
 });
 
 it("is not told who asks by a peer that is no proxy of ours", async () => {
   const gateway = await startWithPeople({ RATE_LIMITS: "true", TRUSTED_PROXIES: "10.0.0.0/8", CORS_ORIGINS: "" });
   try {
-    const statuses = new Set<number>();
-    for (let index = 0; index < 125; index++) {
-      statuses.add((await ask(gateway.url, `${API}/tokens`, { headers: { "X-Forwarded-For": `192.0.2.${index}` } })).status);
-    }
-    expect(statuses).toEqual(new Set([401, 429]));
+    const answers = await untilRefused((index) =>
+      ask(gateway.url, `${API}/tokens`, { headers: { "X-Forwarded-For": `192.0.2.${index % 256}` } }),
+    );
+    expect(statusesOf(answers)).toEqual(new Set([401, 429]));
   } finally {
     await gateway.stop();
   }
 });
+
+/** Asks until it is refused: what is let in meanwhile depends on how long it takes, since some of it comes back each second. */
+async function untilRefused(once: (index: number) => Promise<HttpAnswer>): Promise<HttpAnswer[]> {
+  const answers: HttpAnswer[] = [];
+  while (answers.length < 1000 && !answers.some(({ status }) => status === 429)) {
+    answers.push(...(await Promise.all(Array.from({ length: 25 }, (_, index) => once(answers.length + index)))));
+  }
+  return answers;
+}
+
+const statusesOf = (answers: readonly HttpAnswer[]): Set<number> => new Set(answers.map(({ status }) => status));
 
 it("counts together what two gateways see", async () => {
   const database = await testDatabase();
