@@ -29,10 +29,7 @@ const ofVideo = {
 } as const;
 
 /** Work that a plan asks for. While programs are exchanged there are plans of others: of an older one the video is planned anew; of a newer one the work waits for its program. */
-function planned<K extends TaskKind>(
-  kind: K,
-  work: (this: WithTools, task: TaskOf<K>, hand: Hand, job: Pick<Job, "priority">) => Promise<void>,
-) {
+function planned<K extends TaskKind>(kind: K, work: (this: WithTools, task: TaskOf<K>, hand: Hand) => Promise<void>) {
   return {
     ...ofVideo,
     async work(this: WithTools, job: Job, control: WorkControl) {
@@ -40,7 +37,7 @@ function planned<K extends TaskKind>(
       const age = ageOf(job.payload);
       if (age === "older") return await hand.ports.planAnew();
       if (age === "newer") throw failure("SERVICE_UNAVAILABLE", "The work was planned by a newer program than this one.");
-      await work.call(this, taskOf(kind, job.payload), hand, job);
+      await work.call(this, taskOf(kind, job.payload), job.priority < PRIORITY.start ? hand : hurried(this, hand));
     },
   };
 }
@@ -52,7 +49,8 @@ const service: ServiceSchema<object, object, object, WithTools> = {
     worker<WithTools>({
       groups: () => [
         { kinds: ["video.inspect"], slots: LIGHT_SLOTS },
-        { kinds: ["video.audio", "video.picture", "video.storyboard"], slots: LIGHT_SLOTS },
+        // Of the sound a film has many: pictures do not wait behind all of them.
+        { kinds: ["video.picture", "video.storyboard", "video.audio"], slots: LIGHT_SLOTS },
         { kinds: ["video.span"], slots: loadConfig().TRANSCODER_SLOTS },
         { kinds: ["video.span"], slots: URGENT_SLOTS, priorityMin: PRIORITY.start },
       ],
@@ -65,9 +63,7 @@ const service: ServiceSchema<object, object, object, WithTools> = {
             await inspect(job.payload, handOf(this, job, control), { limits, preset: X264_PRESET, startPriority: PRIORITY.start });
           },
         },
-        "video.span": planned("video.span", async function (task, hand, { priority }) {
-          await encodeSpan(task, priority < PRIORITY.start ? hand : hurried(this, hand));
-        }),
+        "video.span": planned("video.span", encodeSpan),
         "video.audio": planned("video.audio", encodeAudio),
         "video.picture": planned("video.picture", takePicture),
         "video.storyboard": {

@@ -1,7 +1,7 @@
 /** What phones, cameras, browsers and broadcasters send, through real ffmpeg: every set of programs that this machine has. */
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { taskOf, type Plan, type SpanTask } from "../../services/transcoder/domain/plan.ts";
+import { taskOf, type Plan, type SpanTask, type TaskKind } from "../../services/transcoder/domain/plan.ts";
 import type { ProgramPaths } from "../../services/transcoder/ffmpeg/locate.ts";
 import { openTools, type Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
 import { plannedRuns } from "../../services/videos/domain/runs.ts";
@@ -156,6 +156,25 @@ describeWithToolsets((paths: ProgramPaths) => {
     expect(await worstPsnr(whole, joined)).toBeGreaterThan(28);
   });
 
+  it("joins the spans of a sound as if one encoder had made it, without a click", async () => {
+    const shop = workshop();
+    const made = await shop.convert(await sources.path("long-tone.mp4"), { workers: 2 });
+    const spans = made.plan.tasks.filter(({ kind }) => kind === "video.audio").map(({ payload }) => taskOf("video.audio", payload));
+    expect(spans.map(({ span }) => span.segments)).toEqual([2, 4, 4]);
+    const at = await place();
+    const joined = await shop.assemble(made, "audio", at);
+    const [some] = spans;
+    const whole = await publishedBy(
+      shop,
+      "video.audio",
+      { ...some, span: { segment: 1, segments: 10, last: true } },
+      join(at, "whole.mp4"),
+    );
+    expect(await ffprobe(joined, "a", "duration")).toEqual(await ffprobe(whole, "a", "duration"));
+    // The tone has -21 dB.
+    expect(await loudestDifference(joined, whole)).toBeLessThan(-50);
+  });
+
   it("makes the rendition alone that somebody waits for, and the others later: the same pictures", async () => {
     const shop = workshop();
     const { plan } = await shop.plan(shop.store(await readFile(await sources.path("plain.mp4"))));
@@ -291,6 +310,12 @@ function spansOf({ tasks }: Plan): SpanTask[] {
 async function inOnePiece(shop: Workshop, { facts, plan }: Made, path: string): Promise<string> {
   const some = spansOf(plan).at(-1);
   if (!some) throw new Error("The plan has no span.");
+  const span = { index: 0, first: 0, frames: facts.picture.frames, segment: 1, last: true };
+  return await publishedBy(shop, "video.span", { ...some, span, renditions: some.renditions.slice(-1) }, path);
+}
+
+/** What a task with one output makes, as a file. */
+async function publishedBy(shop: Workshop, kind: TaskKind, task: unknown, path: string): Promise<string> {
   const parts: string[] = [];
   const hand = shop.hand(new AbortController().signal, {
     async publish({ init, segments }) {
@@ -298,8 +323,14 @@ async function inOnePiece(shop: Workshop, { facts, plan }: Made, path: string): 
       parts.push(...segments.map(({ blob }) => blob));
     },
   });
-  const span = { index: 0, first: 0, frames: facts.picture.frames, segment: 1, last: true };
-  await doTask("video.span", { ...some, span, renditions: some.renditions.slice(-1) }, hand);
+  await doTask(kind, task, hand);
   await writeFile(path, Buffer.concat(parts.map((blob) => shop.bytesOf(blob))));
   return path;
+}
+
+/** Of two sounds, the sample at which they differ most, in decibels below the loudest that there is. */
+async function loudestDifference(one: string, other: string): Promise<number> {
+  const graph = "[0:a][1:a]amerge=inputs=2,pan=mono|c0=c0-c2,volumedetect";
+  const words = await ffmpeg(["-v", "info", "-i", one, "-i", other, "-filter_complex", graph, "-f", "null", "-"]);
+  return Number(/max_volume: (\S+) dB/.exec(words)?.[1] ?? Number.NaN);
 }

@@ -3,7 +3,7 @@
  * (2018), 5.1 and 7.0.
  */
 import type { Size } from "./ladder.ts";
-import type { AudioTask, PictureTask, Source, SpanTask } from "./plan.ts";
+import { soundCut, type AudioTask, type PictureTask, type Source, type SpanTask } from "./plan.ts";
 import type { Storyboard } from "./storyboard.ts";
 import { perSecond } from "./rate.ts";
 import { inputProtection, type Demuxer } from "./whitelist.ts";
@@ -82,24 +82,29 @@ export function spanCommand(task: SpanTask, means: Means): PlannedCommand {
   };
 }
 
-/** The sound, whole: AAC that is cut and joined clicks. */
+/** A span of the sound, on the grid of AAC's frames, with what is encoded before it and thrown away: AAC that is cut and joined anyhow clicks. */
 export function audioCommand(task: AudioTask, means: Means): PlannedCommand {
+  const { source, span } = task;
+  const { fromS, samples } = soundCut(task);
   const options = [
     ["-map", `0:${task.stream}`],
     // Fills gaps with silence, and begins at the origin: silence is put before a later start, and what is earlier is cut off. It has at least
     // the length that was planned: players were promised its last segment when the first was there.
-    [
-      "-filter:a",
-      `asetpts=${since(task.source, 0)},aresample=${AUDIO_RATE}:async=1:first_pts=0,apad=whole_len=${Math.round(task.seconds * AUDIO_RATE)}`,
-    ],
-    ["-t", (task.seconds + AUDIO_SLACK_S).toFixed(3)],
+    ["-filter:a", `asetpts=${since(source, fromS)},aresample=${AUDIO_RATE}:async=1:first_pts=0,apad=whole_len=${samples}`],
+    ["-t", (samples / AUDIO_RATE + (span.last ? AUDIO_SLACK_S : 0)).toFixed(6)],
     ["-c:a", "aac", "-b:a", "128k", "-ac", "2"],
     ANONYMOUS,
     fragments(""),
     // Every AAC frame is a keyframe, so fragments are cut by time, µs.
     ["-frag_duration", "4000000"],
   ].flat();
-  return { inputOptions: inputOptions(task.source.demuxer, means.pixelsMax, 1), filter: null, outputs: [{ name: "audio", options }] };
+  // The filter throws away what lies before: seeking ends at a keyframe of the picture.
+  const seek = fromS > 0 ? ["-noaccurate_seek", "-ss", (source.origin + fromS).toFixed(6)] : [];
+  return {
+    inputOptions: [...inputOptions(source.demuxer, means.pixelsMax, 1), ...seek],
+    filter: null,
+    outputs: [{ name: "audio", options }],
+  };
 }
 
 /** One JPEG. `bright` looks for a picture that is not dark, some way into the video; without it the first one will do. */

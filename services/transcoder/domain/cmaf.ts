@@ -32,7 +32,6 @@ export interface Position {
   readonly frame: number;
   readonly rate: Rate;
 }
-export const FROM_THE_START: Position = { segment: 1, frame: 0, rate: [1, 1] };
 
 const KiB = 1024;
 const MiB = 1024 * KiB;

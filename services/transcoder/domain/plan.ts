@@ -8,7 +8,7 @@ import { perSecond, type Rate } from "./rate.ts";
 import { DEMUXERS, type Demuxer } from "./whitelist.ts";
 
 /** Grows when a task means something else than before: what an older program planned is planned anew, what a newer one planned is left to it. */
-export const PLAN_VERSION = 4;
+export const PLAN_VERSION = 5;
 
 /** Against 4 s the same quality takes 11 % more bytes with 2 s, and 5 % fewer with 6 s; a seek waits for one segment. */
 const SEGMENT_SECONDS = 4;
@@ -16,7 +16,7 @@ const SEGMENT_SECONDS = 4;
 const SEGMENT_SLACK = 0.1;
 
 /** One AAC frame, and how many of them ffmpeg puts into a fragment of 4 s: the first that is not shorter. */
-const AAC = { samples: 1024, rate: 48_000, primingSamples: 1024, framesPerSegment: 188 } as const;
+const AAC = { samples: 1024, rate: 48_000, primingSamples: 1024, framesPerSegment: 188, lookAhead: 4 } as const;
 
 /**
  * The first segment is cut into so many: until the first of them is there, nobody sees anything, and a second of five renditions at 1080p takes a
@@ -31,10 +31,22 @@ const SHORT_VIDEO = 1.5;
  */
 const SPAN_SEGMENTS = 2;
 /**
- * A plan travels in one message, which stays below 256 KiB: a task has 750 bytes. The spans of films of more than 40 minutes are longer instead:
+ * A plan travels in one message, which stays below 256 KiB: a task has 750 bytes. The spans of films of more than half an hour are longer instead:
  * each is twice the one before until they are long enough, so that the start of a film is as soon to be seen as that of a short video.
  */
-const SPANS_MAX = 300;
+const SPANS_MAX = 240;
+
+/**
+ * Sound is encoded 60 times faster than it is heard, so its spans are longer: twice the one before, up to a minute. In one piece, a leap to the
+ * end of an hour would wait for a minute's work. A task has 500 bytes.
+ */
+const AUDIO_SPAN_SEGMENTS = { first: 2, longest: 16 } as const;
+const AUDIO_SPANS_MAX = 60;
+/**
+ * Segments of sound that are encoded before a span and thrown away. Each frame of AAC is heard together with the one before, which another span
+ * makes of the same samples: after a segment, both encoders have settled.
+ */
+const AUDIO_WARM_UP = 1;
 
 const count = z.int().positive();
 const stream = z.int().nonnegative();
@@ -76,7 +88,15 @@ const spanTask = z.strictObject({
   wanted: z.string().optional(),
   planned: z.int().optional(),
 });
-const audioTask = z.strictObject({ version, source: sourceSchema, stream, seconds });
+const audioTask = z.strictObject({
+  version,
+  source: sourceSchema,
+  stream,
+  /** Of all the sound. */
+  seconds,
+  /** A run of segments, and the number of the first. */
+  span: z.strictObject({ segment: count, segments: count, last: z.boolean() }),
+});
 const pictureTask = z.strictObject({ version, source: sourceSchema, stream, seconds, hdr: z.boolean(), width: count, height: count });
 export type SpanTask = z.infer<typeof spanTask>;
 export type AudioTask = z.infer<typeof audioTask>;
@@ -171,20 +191,20 @@ export function planOf(
     width: largest.width,
     height: largest.height,
   };
-  const heard: AudioTask[] = sound ? [{ version: PLAN_VERSION, source, stream: sound.stream, seconds: sound.seconds }] : [];
+  const heard = sound ? audioSpans(sound.seconds, facts.seekable) : [];
   const shown = { rate: picture.rate, runs: runsOf(picture.frames, grid) };
   return {
     renditions: [
       ...rungs.map(({ name, width, height }) => ({ name, kind: "video" as const, width, height, ...shown })),
-      ...heard.map(({ seconds: length }) => ({ name: "audio", kind: "audio" as const, width: 0, height: 0, ...audioFrames(length) })),
+      ...(sound ? [{ name: "audio", kind: "audio" as const, width: 0, height: 0, ...audioFrames(sound.seconds) }] : []),
     ],
     // The sound first: it is done in a hundredth of the time, and nothing can be watched to the end without it.
     tasks: [
-      ...heard.map((payload) => ({
+      ...heard.map((span, index) => ({
         kind: "video.audio" as const,
-        priority: startPriority,
-        payload,
-        segments: { first: 1, last: audioSegments(payload.seconds) },
+        priority: startPriority - index,
+        payload: { version: PLAN_VERSION, source, stream: sound!.stream, seconds: sound!.seconds, span } satisfies AudioTask,
+        segments: { first: span.segment, last: span.segment + span.segments - 1 },
       })),
       // The first span of a new video before the second of an older one, and so on: a short video is not stuck behind a film.
       ...spans.map((payload) => ({
@@ -193,7 +213,8 @@ export function planOf(
         payload,
         segments: spanSegments(payload),
       })),
-      { kind: "video.picture", priority: startPriority, payload: still },
+      // Nobody waits for it.
+      { kind: "video.picture", priority: startPriority - 1, payload: still },
     ],
   };
 }
@@ -266,12 +287,49 @@ function spansOf({ picture: { frames }, seekable }: SourceFacts, { leadFrames, l
 
 /** How many segments come before each span. */
 export function spanStarts(segments: number): number[] {
-  const longest = Math.max(SPAN_SEGMENTS, Math.ceil(segments / SPANS_MAX));
+  return growing(segments, 1, Math.max(SPAN_SEGMENTS, Math.ceil(segments / SPANS_MAX)));
+}
+
+/** The starts of runs, each twice as long as the one before, up to a length. */
+function growing(segments: number, first: number, longest: number): number[] {
   const starts: number[] = [];
-  let length = 1;
+  let length = first;
   for (let start = 0; start < segments; start += length, length = Math.min(2 * length, longest)) starts.push(start);
   return starts;
 }
+
+/** Also of sound, what nobody can begin in the middle of is made in one piece. */
+function audioSpans(length: number, seekable: boolean): AudioTask["span"][] {
+  const segments = audioSegments(length);
+  const { first, longest } = AUDIO_SPAN_SEGMENTS;
+  const starts = seekable ? growing(segments, first, Math.max(longest, Math.ceil(segments / AUDIO_SPANS_MAX))) : [0];
+  return starts.map((start, index) => ({
+    segment: start + 1,
+    segments: (starts[index + 1] ?? segments) - start,
+    last: index === starts.length - 1,
+  }));
+}
+
+/** What is encoded for a span of sound: from a start, in frames of AAC and in seconds, for so long; the first segment of it has this number. */
+export interface SoundCut {
+  readonly segment: number;
+  readonly frame: number;
+  readonly fromS: number;
+  /** At least. The last span ends where the sound ends. */
+  readonly samples: number;
+}
+
+export function soundCut({ span, seconds: length }: AudioTask): SoundCut {
+  const segment = Math.max(1, span.segment - AUDIO_WARM_UP);
+  const frame = (segment - 1) * AAC.framesPerSegment;
+  // The encoder looks a few frames ahead: what it makes of their beginning belongs to the next span.
+  const end = (span.segment - 1 + span.segments) * AAC.framesPerSegment + AAC.lookAhead;
+  const samples = (span.last ? Math.round(length * AAC.rate) : end * AAC.samples) - frame * AAC.samples;
+  return { segment, frame, fromS: (frame * AAC.samples) / AAC.rate, samples };
+}
+
+/** Frames of AAC a second: its segments begin on this grid. */
+export const AUDIO_FRAME_RATE: Rate = [AAC.rate, AAC.samples];
 
 /** About so many seconds of frames. Near that length, the one whose last segment is whole or at least half as long as the others. */
 export function segmentFrames(frames: number, rate: Rate, about: number = SEGMENT_SECONDS): number {
@@ -282,11 +340,11 @@ export function segmentFrames(frames: number, rate: Rate, about: number = SEGMEN
 }
 
 /** Fragments that the sound will be cut into. */
-export function audioSegments(length: number): number {
+function audioSegments(length: number): number {
   return audioFrames(length).runs.reduce((sum, [segments]) => sum + segments, 0);
 }
 
 function audioFrames(length: number): Pick<PlannedRendition, "rate" | "runs"> {
   const frames = Math.max(1, Math.ceil((Math.round(length * AAC.rate) + AAC.primingSamples) / AAC.samples));
-  return { rate: [AAC.rate, AAC.samples], runs: equalRuns(frames, AAC.framesPerSegment) };
+  return { rate: AUDIO_FRAME_RATE, runs: equalRuns(frames, AAC.framesPerSegment) };
 }

@@ -1,8 +1,8 @@
 /** Spans and sound: what comes out of ffmpeg is cut into segments, stored, and published while ffmpeg goes on. */
 import { audioCommand, spanCommand, type PlannedCommand } from "../domain/argv.ts";
-import { CmafSplitter, FROM_THE_START, type Position } from "../domain/cmaf.ts";
+import { CmafSplitter, type Position } from "../domain/cmaf.ts";
 import { failureOf } from "../domain/ending.ts";
-import { audioSegments, passOf, spanSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
+import { AUDIO_FRAME_RATE, passOf, soundCut, spanSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
 import { perSecond } from "../domain/rate.ts";
 import { convert } from "../ffmpeg/convert.ts";
 import type { Hand } from "./ports.ts";
@@ -31,12 +31,16 @@ export async function encodeSpan(task: SpanTask, hand: Hand): Promise<void> {
 }
 
 export async function encodeAudio(task: AudioTask, hand: Hand): Promise<void> {
+  const { span } = task;
+  const { segment, frame } = soundCut(task);
   await encode(task, hand, {
     command: audioCommand(task, hand.means),
     what: "sound",
-    position: FROM_THE_START,
+    position: { segment, frame, rate: AUDIO_FRAME_RATE },
     seconds: task.seconds,
-    segments: audioSegments(task.seconds),
+    segments: span.segments,
+    // The sound may be longer than was planned: then there are more segments at its end.
+    kept: (number) => number >= span.segment && (span.last || number < span.segment + span.segments),
   });
   await hand.ports.finish();
 }
@@ -48,6 +52,8 @@ interface Encoding {
   readonly seconds: number;
   /** How many are planned, over all renditions. */
   readonly segments: number;
+  /** Which of those that come out are of this span; default: all. */
+  readonly kept?: (number: number) => boolean;
 }
 
 async function encode({ source }: SpanTask | AudioTask, hand: Hand, encoding: Encoding): Promise<void> {
@@ -61,7 +67,7 @@ async function encode({ source }: SpanTask | AudioTask, hand: Hand, encoding: En
     timeoutS: TIMEOUT.baseS + TIMEOUT.perSecond * encoding.seconds,
     source: { size: source.size, read: async (start, end) => await ports.read(source.blob, start, end) },
     async take(name, bytes) {
-      const output = new Output(name, encoding.position, hand);
+      const output = new Output(name, encoding, hand);
       outputs.push(output);
       for await (const some of bytes) {
         await output.write(some);
@@ -79,12 +85,14 @@ class Output {
   segments = 0;
   readonly #name: string;
   readonly #splitter: CmafSplitter;
+  readonly #kept: (number: number) => boolean;
   readonly #hand: Hand;
   #publisher: Publisher | undefined;
 
-  constructor(name: string, position: Position, hand: Hand) {
+  constructor(name: string, { position, kept = () => true }: Encoding, hand: Hand) {
     this.#name = name;
     this.#splitter = new CmafSplitter(position);
+    this.#kept = kept;
     this.#hand = hand;
   }
 
@@ -92,6 +100,7 @@ class Output {
     const { ports, signal } = this.#hand;
     for (const part of this.#splitter.push(bytes)) {
       signal.throwIfAborted();
+      if (part.kind === "segment" && !this.#kept(part.number)) continue;
       const { blob, size } = await ports.put(part.bytes);
       if (part.kind === "init") {
         this.#publisher = new Publisher(this.#name, part, { blob, size }, async (publication) => await ports.publish(publication));

@@ -1,6 +1,6 @@
 import { array, assert, integer, property } from "fast-check";
 import { errorType } from "../../../services/kernel/errors.ts";
-import { CmafSplitter, FROM_THE_START, type Init, type Position, type Segment } from "../../../services/transcoder/domain/cmaf.ts";
+import { CmafSplitter, type Init, type Position, type Segment } from "../../../services/transcoder/domain/cmaf.ts";
 
 const u32 = (...values: number[]) => {
   const bytes = Buffer.alloc(values.length * 4);
@@ -42,7 +42,7 @@ function fragment(number: number, time: bigint, samples: number | readonly numbe
 /** Three segments: 120, 120 and 60 frames of 30 a second. */
 const stream = Buffer.concat([initialisation(avc1, 15_360), fragment(1, 0n, 120), fragment(2, 61_440n, 120), fragment(3, 122_880n, 60, 7)]);
 
-function split(pieces: readonly Uint8Array[], position: Position = FROM_THE_START): (Init | Segment)[] {
+function split(pieces: readonly Uint8Array[], position: Position = { segment: 1, frame: 0, rate: [1, 1] }): (Init | Segment)[] {
   const splitter = new CmafSplitter(position);
   const parts = pieces.flatMap((piece) => splitter.push(piece));
   splitter.end();

@@ -1,6 +1,6 @@
 import { errorType } from "../../../services/kernel/errors.ts";
 import type { SourceFacts } from "../../../services/transcoder/domain/facts.ts";
-import { ageOf, PLAN_VERSION, planOf, segmentFrames, spanStarts, taskOf } from "../../../services/transcoder/domain/plan.ts";
+import { ageOf, PLAN_VERSION, planOf, segmentFrames, soundCut, spanStarts, taskOf } from "../../../services/transcoder/domain/plan.ts";
 
 const settings = { preset: "veryfast", startPriority: 1000 };
 const blob = { blob: "ab".repeat(32), size: 1000, demuxer: "mov" } as const;
@@ -61,8 +61,15 @@ describe("a plan", () => {
     ]);
   });
 
-  it("is one task for the sound, one for each span, one for the poster", () => {
-    expect(plan.tasks.map(({ kind }) => kind)).toEqual(["video.audio", "video.span", "video.span", "video.span", "video.picture"]);
+  it("is one task for each span of the sound and of the picture, one for the poster", () => {
+    expect(plan.tasks.map(({ kind }) => kind)).toEqual([
+      "video.audio",
+      "video.audio",
+      "video.span",
+      "video.span",
+      "video.span",
+      "video.picture",
+    ]);
     expect(planOf(facts({}, null), blob, settings).tasks.map(({ kind }) => kind)).toEqual([
       "video.span",
       "video.span",
@@ -73,7 +80,8 @@ describe("a plan", () => {
 
   it("says which segments each task makes", () => {
     expect(plan.tasks.map(({ segments }) => segments)).toEqual([
-      { first: 1, last: 3 },
+      { first: 1, last: 2 },
+      { first: 3, last: 3 },
       { first: 1, last: 4 },
       { first: 5, last: 5 },
       { first: 6, last: 6 },
@@ -92,6 +100,21 @@ describe("a plan", () => {
     }
     expect(next).toBe(300);
     expect(spans.map(({ span }) => span.last)).toEqual([...spans.slice(1).map(() => false), true]);
+  });
+
+  it("begins a later span of the sound a segment early, on the grid of AAC's frames", () => {
+    const heard = planOf(facts({}, { stream: 1, codec: "aac", seconds: 3600 }), blob, settings).tasks.filter(
+      ({ kind }) => kind === "video.audio",
+    );
+    const cuts = heard.map(({ payload }) => taskOf("video.audio", payload)).map((task) => ({ ...task.span, ...soundCut(task) }));
+    expect(cuts.slice(0, 3)).toEqual([
+      { segment: 1, segments: 2, last: false, frame: 0, fromS: 0, samples: (2 * 188 + 4) * 1024 },
+      { segment: 2, segments: 4, last: false, frame: 188, fromS: (188 * 1024) / 48_000, samples: (5 * 188 + 4) * 1024 },
+      { segment: 6, segments: 8, last: false, frame: 5 * 188, fromS: (5 * 188 * 1024) / 48_000, samples: (9 * 188 + 4) * 1024 },
+    ]);
+    const { frame = 0, samples = 0 } = cuts.at(-1) ?? {};
+    expect(frame * 1024 + samples).toBe(3600 * 48_000);
+    expect(Math.max(...cuts.map(({ segments }) => segments))).toBe(16);
   });
 
   it("survives the queue, and stays small", () => {
@@ -173,7 +196,7 @@ describe("the spans", () => {
   });
 
   it("of a film grow until there are few enough of them for one plan", () => {
-    expect(lengths(12 * 900).slice(0, 7)).toEqual([1, 2, 4, 8, 16, 32, 36]);
+    expect(lengths(12 * 900).slice(0, 7)).toEqual([1, 2, 4, 8, 16, 32, 45]);
     for (let segments = 1; segments <= 12 * 900; segments += 1 + Math.floor(segments / 50)) {
       expect(lengths(segments).reduce((sum, length) => sum + length, 0)).toBe(segments);
       expect(Math.min(...lengths(segments))).toBeGreaterThan(0);
