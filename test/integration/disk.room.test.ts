@@ -178,15 +178,56 @@ async function put(disk: ChunkStore, { hash, bytes }: { hash: string; bytes: Buf
   }
 }
 
+const settings = { reserveBytes: 0, trashKeepMs: 1000 };
+
+async function store(files: Files): Promise<ChunkStore> {
+  const opened = await ChunkStore.open(join(root, "disk"), settings, files);
+  ends.push(() => opened.close());
+  return opened;
+}
+
+describe("what the chunks of a disk take", () => {
+  it("is not less than nothing when a chunk goes while the sizes are counted", async () => {
+    const chunk = randomChunk(10_000);
+    const before = await ChunkStore.open(join(root, "disk"), settings);
+    await put(before, chunk);
+    before.close();
+
+    // The chunk is counted between its rename and the end of its removal.
+    const { promise: counted, resolve } = Promise.withResolvers<void>();
+    const disk: ChunkStore = await store({
+      ...nodeFiles,
+      rename: async (from, to) => {
+        await nodeFiles.rename(from, to);
+        await disk.countBytes(new AbortController().signal).then(resolve);
+      },
+    });
+    const { version } = (await disk.stat(chunk.hash))!;
+    expect(await disk.remove(chunk.hash, { epoch: 1, version })).toBe(true);
+    await counted;
+    expect(await disk.usage()).toMatchObject({ chunks: 0, usedBytes: 0, trash: { files: 1, bytes: 10_000 } });
+  });
+
+  it("counts a chunk that could not be moved away", async () => {
+    const chunk = randomChunk(10_000);
+    let fails = false;
+    const disk = await store({
+      ...nodeFiles,
+      rename: async (from, to) => {
+        if (fails) throw Object.assign(new Error("EIO: injected"), { code: "EIO" });
+        await nodeFiles.rename(from, to);
+      },
+    });
+    await disk.countBytes(new AbortController().signal);
+    await put(disk, chunk);
+    const { version } = (await disk.stat(chunk.hash))!;
+    fails = true;
+    await expect(disk.remove(chunk.hash, { epoch: 1, version })).rejects.toThrow("EIO");
+    expect(await disk.usage()).toMatchObject({ chunks: 1, usedBytes: 10_000 });
+  });
+});
+
 describe("a medium that fails", () => {
-  const settings = { reserveBytes: 0, trashKeepMs: 1000 };
-
-  async function store(files: Files): Promise<ChunkStore> {
-    const opened = await ChunkStore.open(join(root, "disk"), settings, files);
-    ends.push(() => opened.close());
-    return opened;
-  }
-
   it.each<Fault>(["write", "sync of a file", "sync of a folder"])(
     "at the %s leaves nothing of a chunk that was not acknowledged, and is asked for no writes until it takes them again",
     async (fault) => {

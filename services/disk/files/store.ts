@@ -328,8 +328,14 @@ export class ChunkStore {
   }
 
   async #bin(hash: string, bytes: number, bin: Bin): Promise<void> {
-    await bin.take(this.#pathOf(hash), { hash, bytes });
+    // Told before the file goes: a folder that is counted when it has gone, and before that is told, would have its bytes taken off twice.
     this.#census.removed(hash, bytes);
+    try {
+      await bin.take(this.#pathOf(hash), { hash, bytes });
+    } catch (error) {
+      if (await statIfThere(this.#files, this.#pathOf(hash))) this.#census.added(hash, bytes);
+      throw error;
+    }
     void this.sums.forget(hash);
   }
 }
