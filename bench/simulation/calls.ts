@@ -1,7 +1,8 @@
 /** What nodes ask of disks: a client like DiskClient, whose messages go over the simulated network to the shipped handlers of a disk. */
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { ChunkPage, DiskClient, ListedChunk } from "../../mixins/disks/client.ts";
+import type { DiskClient } from "../../mixins/disks/client.ts";
+import type { ChunkPage, ListedChunk } from "../../mixins/disks/facts.ts";
 import { uploadOf } from "../../mixins/disks/chunks.ts";
 import type { GetChunkResponse, ListChunksResponse, PutChunkRequest } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import type { DiskHandlers } from "../../services/disk/handlers.ts";

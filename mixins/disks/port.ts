@@ -3,7 +3,7 @@
  * says its address: host:port, or s3://bucket/prefix. test/integration/disk.port.test.ts is what all of them have in common.
  */
 import type { ChunkRange, ChunkUpload } from "./chunks.ts";
-import type { ChunkLook, ChunkPage, DiskFacts, ListedChunk, ScrubCommand, ScrubFacts, StoredChunk } from "./client.ts";
+import type { ChunkLook, ChunkPage, DiskFacts, ListedChunk, ScrubCommand, ScrubFacts, StoredChunk } from "./facts.ts";
 
 /** Every method may fail with DISK_UNAVAILABLE, DISK_UNAUTHENTICATED or DISK_MISTAKEN, and with what it names itself; and with the signal's reason. */
 export interface Disk {

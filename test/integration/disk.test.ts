@@ -2,7 +2,8 @@
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type ClientWritableStream, credentials, Metadata, status } from "@grpc/grpc-js";
-import { DiskClient, type ListedChunk } from "../../mixins/disks/client.ts";
+import { DiskClient } from "../../mixins/disks/client.ts";
+import type { ListedChunk } from "../../mixins/disks/facts.ts";
 import { DiskConnection, diskService } from "../../proto/disk.ts";
 import type { DiskServiceClient, PutChunkRequest } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import { windowsAreWide } from "../../services/disk/grpc/windows.ts";

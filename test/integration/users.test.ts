@@ -41,7 +41,7 @@ const signIn = (name: string, password = PASSWORD, address = "192.0.2.1") =>
 const typeOf = async (work: Promise<unknown>): Promise<unknown> => errorType(await work.catch((error: unknown) => error));
 
 /** A few at a time: each costs a tenth of a second of processor time, and a call has ten seconds. */
-async function tried(times: number, once: (index: number) => Promise<unknown>): Promise<unknown[]> {
+async function fewAtOnce(times: number, once: (index: number) => Promise<unknown>): Promise<unknown[]> {
   const types: unknown[] = [];
   while (types.length < times) {
     types.push(...(await Promise.all(Array.from({ length: 5 }, (_, index) => typeOf(once(types.length + index))))));
@@ -79,7 +79,7 @@ describe("a password", () => {
 
   it("can be guessed at ten times for a name, from wherever, and then has to wait; the right one is not let in meanwhile either", async () => {
     await add("ann", "viewer");
-    const tries = await tried(15, (index) => signIn("ann", "wrong", `192.0.2.${index}`));
+    const tries = await fewAtOnce(15, (index) => signIn("ann", "wrong", `192.0.2.${index}`));
     expect(tries.filter((type) => type === "UNAUTHENTICATED")).toHaveLength(10);
     expect(tries.filter((type) => type === "RATE_LIMITED")).toHaveLength(5);
     const refusal = (await signIn("ann").catch((error: unknown) => error)) as { data: { retryAfterS: number } };
@@ -88,7 +88,7 @@ describe("a password", () => {
   });
 
   it("can be guessed at twenty times from an address, whatever the names", async () => {
-    const tries = await tried(25, (index) => signIn(`user${index}`, "wrong"));
+    const tries = await fewAtOnce(25, (index) => signIn(`user${index}`, "wrong"));
     expect(tries.filter((type) => type === "UNAUTHENTICATED")).toHaveLength(20);
     expect(tries.filter((type) => type === "RATE_LIMITED")).toHaveLength(5);
   });

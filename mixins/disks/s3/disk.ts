@@ -22,7 +22,7 @@ import { addToDigests, emptyDigests } from "../../../services/kernel/digests.ts"
 import { failure } from "../../../services/kernel/errors.ts";
 import { uuid } from "../../../services/kernel/schemas.ts";
 import type { ChunkRange, ChunkUpload } from "../chunks.ts";
-import type { ChunkLook, ChunkPage, DiskFacts, ListedChunk, ScrubFacts, StoredChunk } from "../client.ts";
+import type { ChunkLook, ChunkPage, DiskFacts, ListedChunk, ScrubFacts, StoredChunk } from "../facts.ts";
 import type { Disk } from "../port.ts";
 import { failureOf, statusOf } from "./failures.ts";
 import { digitsOf, chunkKey, chunkOf, decodeSums, encodeSums, identityKey, isIn, quarantineKey } from "./objects.ts";

@@ -1,6 +1,6 @@
 /** Disks as they answer, not as they are written down. */
 import { DiskClients, type StorageAccess } from "../../../mixins/disks/clients.ts";
-import type { DiskFacts } from "../../../mixins/disks/client.ts";
+import type { DiskFacts } from "../../../mixins/disks/facts.ts";
 import { failure } from "../../kernel/errors.ts";
 import { reasonOf } from "../domain/health.ts";
 import type { KnownDisk } from "../domain/states.ts";

@@ -1,6 +1,6 @@
 /** The disks as this process sees them: who is busy, who is late, and who did not answer. Whoever answers is the one that is meant (DiskClients.of). */
 import type { ChunkRange } from "../../../mixins/disks/chunks.ts";
-import type { ChunkLook, ChunkPage, ListedChunk, StoredChunk } from "../../../mixins/disks/client.ts";
+import type { ChunkLook, ChunkPage, ListedChunk, StoredChunk } from "../../../mixins/disks/facts.ts";
 import type { Disk } from "../../../mixins/disks/port.ts";
 import type { DiskClients } from "../../../mixins/disks/clients.ts";
 import { errorType, failure } from "../../kernel/errors.ts";
