@@ -67,8 +67,14 @@ async function goOn(caller: Caller, wanted: ReadonlySet<string>, disks: readonly
   const [{ partitionBits }, moves] = await Promise.all([call(caller, ring.get, {}), call(caller, ring.moves, {})]);
   const unfinished = await call(caller, ring.moving, { first: 0, last: 2 ** partitionBits - 1 });
   if (unfinished.length > 0) return { done: false, told: progressText(moves, unfinished.length) };
-  const empty = disks.filter(({ id, state }) => !wanted.has(id) && (state === "draining" || state === "out"));
-  return { done: true, told: [movesText(moves), ...(await forget(caller, empty)), "everything is where it was to go"].join("\n") };
+  const rest = disks.filter(({ id, state }) => !wanted.has(id) && (state === "draining" || state === "out"));
+  // One that is silent may come back with the only copy of something: only who names it forgets it.
+  const silent = rest.filter(({ up }) => !up).map(({ id }) => `! ${short(id)} stays known: it does not answer`);
+  const refusals = await forget(
+    caller,
+    rest.filter(({ up }) => up),
+  );
+  return { done: true, told: [movesText(moves), ...silent, ...refusals, "everything is where it was to go"].join("\n") };
 }
 
 function progressText(moves: Moves, unfinished: number): string {
@@ -77,6 +83,9 @@ function progressText(moves: Moves, unfinished: number): string {
 
 /** Answers why some are not forgotten, a sentence each. */
 async function forget(caller: Caller, empty: readonly DiskHealth[]): Promise<string[]> {
+  const removals = empty.map(({ id }) => ({ disk: id, change: "remove" as const }));
+  const others = (await call(caller, ring.staged, {})).filter(({ disk, change }) => !isAmong(removals, { disk, change }));
+  if (others.length > 0) return ["! the emptied disks stay known: something else is staged"];
   const refusals: string[] = [];
   for (const { id } of empty) {
     const refusal = await call(caller, ring.stage, { disk: id, change: "remove" }).then(() => undefined, asRefusal);

@@ -59,7 +59,7 @@ export async function migrate(
     if (newer.length > 0) throw failure("INVALID_REQUEST", `This code is older than the backup: it does not know ${newer.join(", ")}.`);
     const which = only ? { migrations: [...only] } : to === undefined ? {} : { to };
     const done = direction === "up" ? await umzug.up(which) : await umzug.down({ to: to ?? 0 });
-    if (service !== undefined) await admit(client, service);
+    if (service !== undefined && service !== url) await admit(client, service);
     return done.map((migration) => migration.name);
   } finally {
     // The lock belongs to the session, and ends with it, also when this process is killed.

@@ -38,6 +38,7 @@ export const RIGHTS: Readonly<Record<string, readonly Right[]>> = {
 
 /** SQLSTATE of a wrong password, and of a role that another database of the same server got at the same moment. */
 const WRONG_PASSWORD = "28P01";
+const NOT_ALLOWED = "42501";
 const made = new Set(["42710", "23505"]);
 
 /**
@@ -80,9 +81,11 @@ async function haveRole(owner: Client, { role, password, url }: Credentials, { k
     const problem = known ? "has another password" : "is not there";
     throw failure("INVALID_REQUEST", `The role ${role} ${problem}, and the owner of the schema may not make it: make it by hand.`);
   }
+  // Only a superuser may name these of a role that is there.
+  const attributes = known ? "" : "nosuperuser nocreatedb nocreaterole noreplication nobypassrls";
   const verb = known ? "alter" : "create";
   const { rows } = await owner.query<{ statement: string }>(
-    `select format('${verb} role %I login nosuperuser nocreatedb nocreaterole noreplication nobypassrls password %L', $1::text, $2::text) as statement`,
+    `select format('${verb} role %I login ${attributes} password %L', $1::text, $2::text) as statement`,
     [role, password],
   );
   await owner.query(rows[0]?.statement ?? "").catch((error: { code?: string }) => {
@@ -98,7 +101,10 @@ async function signsIn(url: string): Promise<boolean> {
     await client.connect();
     return true;
   } catch (error) {
-    if ((error as { code?: unknown }).code === WRONG_PASSWORD) return false;
+    const { code } = error as { code?: unknown };
+    if (code === WRONG_PASSWORD) return false;
+    // The password was right; the right to connect is given below.
+    if (code === NOT_ALLOWED) return true;
     throw error;
   } finally {
     await client.end().catch(() => {});

@@ -1,6 +1,5 @@
 /** Answers about videos, given again for a moment: of all who ask for the same at the same time one costs a question. Who may have it is looked at each time. */
 import { LRUCache } from "lru-cache";
-import { failure } from "../kernel/errors.ts";
 import { maySee, type Principal } from "../kernel/principal.ts";
 import type { Content } from "./http/reply.ts";
 
@@ -23,26 +22,27 @@ export class Answers {
   readonly #videos = shelf<OwnedAnswer>(({ content }) => content);
   readonly #lists = shelf<Content>((content) => content);
   readonly #asked = new Map<string, Promise<unknown>>();
-  /** Counts what made answers untrue: one that was on its way meanwhile is neither kept nor shared with who asks later. */
+  /** Count what made answers untrue: one that was on its way meanwhile is neither kept nor shared with who asks later. */
   #changes = 0;
+  #listChanges = 0;
 
   /** The same for everybody who may see it. What `load` fails with, and VIDEO_NOT_FOUND. */
   async video(as: Principal, id: string, load: () => Promise<OwnedAnswer>): Promise<Content> {
     const kept = this.#videos.get(id);
-    if (!kept) return (await this.#once(`video ${sightOf(as)} ${id}`, this.#videos, id, load)).content;
-    if (!maySee(as, kept.of)) throw failure("VIDEO_NOT_FOUND", `There is no video ${id}.`);
-    return kept.content;
+    if (kept && maySee(as, kept.of)) return kept.content;
+    return (await this.#once(`video ${sightOf(as)} ${id}`, { shelf: this.#videos, key: id, changes: () => this.#changes }, load)).content;
   }
 
   /** `question` is everything that the list depends on, but who asks. */
   async list(as: Principal, question: string, load: () => Promise<Content>): Promise<Content> {
     const key = `${sightOf(as)} ${question}`;
-    return this.#lists.get(key) ?? (await this.#once(key, this.#lists, key, load));
+    return this.#lists.get(key) ?? (await this.#once(key, { shelf: this.#lists, key, changes: () => this.#listChanges }, load));
   }
 
   /** A video changed: lists may have it, too. Without an id, there are others in lists. */
   forget(id?: string): void {
     this.#changes++;
+    this.#listChanges++;
     if (id !== undefined) this.#videos.delete(id);
     this.#lists.clear();
   }
@@ -53,8 +53,8 @@ export class Answers {
     this.#videos.delete(id);
   }
 
-  async #once<V extends object>(flight: string, shelved: LRUCache<string, V>, key: string, load: () => Promise<V>): Promise<V> {
-    const change = this.#changes;
+  async #once<V extends object>(flight: string, { shelf: shelved, key, changes }: Place<V>, load: () => Promise<V>): Promise<V> {
+    const change = changes();
     const joined = `${change} ${flight}`;
     const before = this.#asked.get(joined) as Promise<V> | undefined;
     if (before) return await before;
@@ -63,12 +63,19 @@ export class Answers {
     this.#asked.set(joined, loading);
     try {
       const made = await loading;
-      if (this.#changes === change) shelved.set(key, made, { start });
+      if (changes() === change) shelved.set(key, made, { start });
       return made;
     } finally {
       this.#asked.delete(joined);
     }
   }
+}
+
+/** Where an answer is kept, and the count of what makes it untrue. */
+interface Place<V extends object> {
+  readonly shelf: LRUCache<string, V>;
+  readonly key: string;
+  readonly changes: () => number;
 }
 
 function shelf<V extends object>(contentOf: (value: V) => Content): LRUCache<string, V> {

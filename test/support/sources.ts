@@ -70,6 +70,9 @@ const flashAndBeep = [
   aac,
 ].flat();
 
+/** A tone that never changes: nothing hides a click. */
+const longTone = made(picture("160x100", 30, 40), ["-f", "lavfi", "-i", "sine=frequency=437:sample_rate=48000:duration=40"], h264, aac);
+
 const corpus: Readonly<Record<string, Make>> = {
   "plain.mp4": made(plain),
   "faststart.mp4": made(plain, "-g", "30", "-movflags", "+faststart"),
@@ -98,8 +101,8 @@ const corpus: Readonly<Record<string, Make>> = {
   "tiny.mp4": made(picture("160x100", 30, 2), h264),
   "long.mp4": made(picture("320x240", 30, 60), h264, "-g", "120"),
   "very-long.mp4": made(picture("640x360", 30, 60), h264, "-g", "120"),
-  /** A tone that never changes: nothing hides a click. */
-  "long-tone.mp4": made(picture("160x100", 30, 40), ["-f", "lavfi", "-i", "sine=frequency=437:sample_rate=48000:duration=40"], h264, aac),
+  "long-tone.mp4": longTone,
+  "long-tone.mkv": longTone,
   "no-audio.mp4": made(picture("320x240", 25, 3), h264),
   "audio-only.m4a": made(sound(2), aac),
   "audio-with-cover.mp4": made(

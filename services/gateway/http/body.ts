@@ -13,7 +13,7 @@ export interface BodyLimits {
 }
 
 /** Nothing is inflated here, so that a few bytes cannot become many. UNSUPPORTED_MEDIA_TYPE. */
-function refuseEncoded({ headers }: IncomingMessage): void {
+export function refuseEncoded({ headers }: IncomingMessage): void {
   if (headers["content-encoding"] === undefined) return;
   throw failure("UNSUPPORTED_MEDIA_TYPE", "Send the body without a Content-Encoding.");
 }

@@ -1,6 +1,7 @@
 /** Text becomes a third as long on its way; media are compressed already. */
 import { promisify } from "node:util";
 import { brotliCompress, constants, gzip } from "node:zlib";
+import { ownBytes } from "../../kernel/bytes.ts";
 import type { Encoding } from "../domain/accept.ts";
 
 /** Below this an answer fits one packet anyway. */
@@ -18,10 +19,9 @@ const brotli = promisify(brotliCompress);
 const deflate = promisify(gzip);
 
 export async function compressed(bytes: Uint8Array, encoding: Encoding): Promise<Uint8Array> {
-  if (encoding === "gzip") return await deflate(bytes);
-  return await brotli(bytes, {
-    params: { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length },
-  });
+  if (encoding === "gzip") return ownBytes(await deflate(bytes));
+  const params = { [constants.BROTLI_PARAM_QUALITY]: BROTLI_QUALITY, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+  return ownBytes(await brotli(bytes, { params }));
 }
 
 /** By what was compressed: the page's files are the same objects for as long as the gateway runs, and a manifest goes with its answer. */

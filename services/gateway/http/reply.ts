@@ -33,6 +33,8 @@ export interface Content {
   /** As in an answer. */
   readonly secret?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Small, and in memory anyway: takes nothing of the budget, so that no change that was made is answered with TOO_BUSY. */
+  readonly held?: boolean;
   bytes(): Uint8Array | Promise<Uint8Array>;
 }
 
@@ -192,8 +194,10 @@ async function shortened(content: Content, encoding: Encoding): Promise<Content>
 /** Takes the whole content's size from the budget, also for a range: it is a view of the whole. Given back when the response is over, however it ends. */
 async function bytesOf(res: ServerResponse, content: Content): Promise<Uint8Array | undefined> {
   if (isOver(res)) return undefined;
-  inFlight.take(content.size);
-  res.once("close", () => inFlight.give(content.size));
+  if (content.held !== true) {
+    inFlight.take(content.size);
+    res.once("close", () => inFlight.give(content.size));
+  }
   return await content.bytes();
 }
 

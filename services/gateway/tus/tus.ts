@@ -6,6 +6,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { Metadata, Server } from "@tus/server";
 import { errorType, failure, type ErrorType } from "../../kernel/errors.ts";
 import { CHECKSUM_ALGORITHMS, checksumOf, concatOf, OFFSET_OCTETS, TUS_VERSION, UPLOADS_PATH, type Concat } from "../domain/tus.ts";
+import { refuseEncoded } from "../http/body.ts";
 import type { Answer } from "../http/reply.ts";
 import type { TusPorts, TusUpload } from "./ports.ts";
 import { UploadStore } from "./store.ts";
@@ -31,6 +32,7 @@ export async function answerTus(request: TusRequest, limits: TusLimits): Promise
   if (method === "PATCH" && headerOf(req, "content-type") !== OFFSET_OCTETS) {
     throw failure("UNSUPPORTED_MEDIA_TYPE", `The body of a PATCH has the type ${OFFSET_OCTETS}.`);
   }
+  refuseEncoded(req);
   const concat = method === "POST" ? concatOf(headerOf(req, "upload-concat")) : { kind: "whole" as const };
   return concat.kind === "final" ? await join(request, concat) : await answerByLibrary(request, concat.kind, limits);
 }

@@ -53,6 +53,8 @@ export interface SoundFacts {
   readonly codec: string;
   /** Its end, from the origin. */
   readonly seconds: number;
+  /** Each packet has the time of its first sample. Where times are rounded or tremble, what is encoded from a later start lies some samples beside. */
+  readonly exact: boolean;
 }
 
 export interface SourceFacts {
@@ -161,6 +163,9 @@ function pictureEnd({ picture, startS, durationS }: Candidate, timeline: Timelin
   return end - startS;
 }
 
+/** Containers that count samples have ticks of a sample, those that count milliseconds have not. Nobody records film sound more coarsely than this. */
+const SAMPLE_S_MAX = 1 / 8000;
+
 /** A stream of sound without a packet is none. One whose end is not told ends with the picture. */
 function soundOf(
   { sound, startS, durationS }: Candidate,
@@ -171,7 +176,8 @@ function soundOf(
   if (!sound || (timeline && !heard)) return null;
   const end = heard ? heard.end * tick(sound) - startS : (streamEnd(sound, startS) ?? durationS);
   const seconds = end === undefined ? picture.seconds : end - picture.originS;
-  return seconds > 0 ? { stream: sound.index, codec: sound.codec_name ?? "", seconds } : null;
+  const exact = heard !== undefined && heard.isEven && tick(sound) <= SAMPLE_S_MAX;
+  return seconds > 0 ? { stream: sound.index, codec: sound.codec_name ?? "", seconds, exact } : null;
 }
 
 /** Seconds. */

@@ -191,7 +191,7 @@ export function planOf(
     width: largest.width,
     height: largest.height,
   };
-  const heard = sound ? audioSpans(sound.seconds, facts.seekable) : [];
+  const heard = sound ? audioSpans(sound.seconds, facts.seekable && sound.exact) : [];
   const shown = { rate: picture.rate, runs: runsOf(picture.frames, grid) };
   return {
     renditions: [
@@ -298,7 +298,7 @@ function growing(segments: number, first: number, longest: number): number[] {
   return starts;
 }
 
-/** Also of sound, what nobody can begin in the middle of is made in one piece. */
+/** What nobody can begin in the middle of, to the sample, is made in one piece. */
 function audioSpans(length: number, seekable: boolean): AudioTask["span"][] {
   const segments = audioSegments(length);
   const { first, longest } = AUDIO_SPAN_SEGMENTS;

@@ -50,6 +50,11 @@ export class Timeline {
     }
   }
 
+  /** Every packet follows the one before after the same number of ticks. */
+  get isEven(): boolean {
+    return this.#steps.size <= 1;
+  }
+
   /** 0–1: how many of the steps from packet to packet are of this length, rounded up or down. 1 where there are no steps. */
   shareOfSteps(ticks: number): number {
     return this.#steps.size === 0 ? 1 : share(this.#steps, (step) => Math.abs(step - ticks) <= 1);

@@ -89,6 +89,25 @@ describe("a source in the middle of which one can begin", () => {
   });
 });
 
+/** What is said of a sound whose packets come after such steps. */
+function isExact(ticks: string, steps: readonly number[]): boolean | undefined {
+  const times = steps.map((_, n) => steps.slice(0, n).reduce((sum, step) => sum + step, 0));
+  const packets = [...frames(300), ...times.map((time, n) => `1,${time},${time},${steps[n]},K_`)];
+  return facts({ streams: [picture, { ...sound, time_base: ticks }], packets }).sound?.exact;
+}
+
+describe("the times of a sound", () => {
+  it("are those of its samples where each packet has as many ticks", () => {
+    expect(isExact("1/48000", Array<number>(400).fill(1024))).toBe(true);
+  });
+
+  it("are not where they tremble, drift, or are rounded to milliseconds", () => {
+    expect(isExact("1/48000", [...Array<number>(300).fill(1024), 1030, 1018, ...Array<number>(100).fill(1024)])).toBe(false);
+    expect(isExact("1/1000", [21, 21, 22, 21, 21, 22])).toBe(false);
+    expect(isExact("1/1000", Array<number>(400).fill(20))).toBe(false);
+  });
+});
+
 describe("the facts of a source", () => {
   it("are what the container says, where its packets were not read", () => {
     expect(facts({})).toEqual({
@@ -109,7 +128,7 @@ describe("the facts of a source", () => {
         hdr: false,
         matrix: "bt709",
       },
-      sound: { stream: 1, codec: "aac", seconds: 10 },
+      sound: { stream: 1, codec: "aac", seconds: 10, exact: false },
     });
   });
 
