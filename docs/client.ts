@@ -51,15 +51,16 @@ class Client {
     return ((await response.json()) as { data: Video }).data;
   }
 
-  /** By asking; a WebSocket at `/api/v1/live` tells without. */
-  async untilReady(id: string): Promise<Video> {
-    for (;;) {
+  /** By asking; a WebSocket at `/api/v1/live` tells without. A minute of film takes some ten seconds: an hour is enough for most. */
+  async untilReady(id: string, withinMs = 3_600_000): Promise<Video> {
+    for (const end = Date.now() + withinMs; Date.now() < end;) {
       const { data: video } = await this.ask("GET /api/v1/videos/{id}", { path: { id } });
       if (video.status === "ready") return video;
       if (video.status === "failed") throw new Error(video.error?.message ?? "It failed.");
       console.log(`${Math.round(video.progress * 100)} %${video.playable ? ", and can be watched" : ""}`);
       await new Promise((resolve) => setTimeout(resolve, 1000));
     }
+    throw new Error(`The video ${id} is still being converted: ask again later.`);
   }
 }
 
