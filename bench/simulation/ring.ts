@@ -81,7 +81,13 @@ export class Ring {
     this.#rows.epoch += 1;
     for (const { partition, former } of moves) this.#moves.set(partition, { epoch: this.#rows.epoch, former, state: "planned" });
     this.view = this.#look();
-    for (const [key, { disk }] of this.#rows.missing) if (!after.disks.some(({ id }) => id === disk)) this.#rows.missing.delete(key);
+    this.dropForeignCopies();
+  }
+
+  /** Forgets the copies that disks lack which own nothing any more, as the monitor of the shipped ring does in each of its rounds. */
+  dropForeignCopies(): void {
+    const isMember = (disk: string): boolean => this.#table.disks.some(({ id }) => id === disk);
+    for (const [key, { disk }] of this.#rows.missing) if (!isMember(disk)) this.#rows.missing.delete(key);
   }
 
   moving({ first, last }: { readonly first: number; readonly last: number }): MovingPartition[] {

@@ -276,6 +276,7 @@ export class World {
 
   async #keepUpOnce(node: SimulatedNode): Promise<void> {
     const here = this.disks.filter((disk) => !disk.gone);
+    this.ring.dropForeignCopies();
     await this.#attempt(async () => await this.#move(node));
     for (const disk of here) {
       await this.#attempt(async () => await this.#scrub(node, disk));

@@ -34,8 +34,6 @@ export class Monitor {
   /** Every address at which a disk was known since this process began to look. */
   readonly #places = new Set<string>();
   #told = "";
-  /** The ring whose disks are the only ones that copies are noted for. */
-  #cleanedFor = 0;
 
   constructor(outSeconds: number, ports: Ports) {
     this.#ports = ports;
@@ -114,8 +112,7 @@ export class Monitor {
     if (!ring) return;
     const stalled = await stalledMoves(db);
     if (stalled.length > 0) await this.#ports.changed(await transaction(db, async (tx) => await enqueueMoves(tx, ring.epoch, stalled)));
-    if (this.#cleanedFor === ring.epoch) return;
+    // In every round: a reader that had not heard of this ring may have missed a copy on a disk of the one before.
     await dropForeignCopies(db, ring.disks);
-    this.#cleanedFor = ring.epoch;
   }
 }

@@ -108,7 +108,7 @@ describe("the monitor of the ring", () => {
     expect(await eventually(queued)).toBe(64);
   });
 
-  it("forgets the copies that a disk lacks which owns nothing any more", async () => {
+  it("forgets the copies that a disk lacks which owns nothing any more, also those that somebody misses late", async () => {
     const broker = await start({ outSeconds: 600 });
     await execute(db, "insert into chunks (sha256, size) select sha256(n::text::bytea), 1 from generate_series(1, 3000) as n");
     await execute(
@@ -119,6 +119,9 @@ describe("the monitor of the ring", () => {
     await call(broker, ring.stage, { disk: idOf(3), change: "drain" });
     await call(broker, ring.apply, { epoch: 1 });
     const copies = async () => await rows(db, `select disk_id as disk, count(*)::int as copies from missing_copies group by 1`);
+    await eventually(async () => (await copies()).length === 1);
+    expect(await copies()).toEqual([{ disk: idOf(0), copies: 3000 }]);
+    await execute(db, "insert into missing_copies (disk_id, sha256, size) select $1, sha256, 1 from chunks limit 2", [idOf(3)]);
     await eventually(async () => (await copies()).length === 1);
     expect(await copies()).toEqual([{ disk: idOf(0), copies: 3000 }]);
   });

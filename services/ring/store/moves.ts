@@ -124,16 +124,22 @@ export async function stalledMoves(db: Database): Promise<readonly number[]> {
   return found.map(({ partition }) => partition);
 }
 
-/** Forgets the copies that disks lack which own nothing any more. */
+/** Forgets the copies that disks lack which own nothing any more. One look at an index a disk, as long as there are none. */
 export async function dropForeignCopies(db: Database, members: readonly string[]): Promise<void> {
-  const drop = async (): Promise<number> =>
-    await execute(
-      db,
-      `delete from missing_copies where (disk_id, sha256) in
-         (select disk_id, sha256 from missing_copies where disk_id <> all($1::uuid[]) limit ${BATCH})`,
-      [members],
-    );
-  while ((await drop()) > 0);
+  const foreign = await rows<{ id: string }>(
+    db,
+    "select id from disks where id <> all($1::uuid[]) and exists (select from missing_copies where disk_id = disks.id)",
+    [members],
+  );
+  for (const { id } of foreign) {
+    const drop = async (): Promise<number> =>
+      await execute(
+        db,
+        `delete from missing_copies where disk_id = $1 and sha256 in (select sha256 from missing_copies where disk_id = $1 limit ${BATCH})`,
+        [id],
+      );
+    while ((await drop()) > 0);
+  }
 }
 
 type Sums = Readonly<
