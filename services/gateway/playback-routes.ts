@@ -7,7 +7,7 @@ import { videos } from "../videos/contract.ts";
 import type { Request, Route, RouteAnswer } from "./dispatch.ts";
 import { one, signedSchema } from "./domain/documents.ts";
 import { API, videoPath } from "./domain/links.ts";
-import { byId, captions, nothing, segment, stream } from "./domain/parameters.ts";
+import { byId, captions, nothing, seconds, segment, stream } from "./domain/parameters.ts";
 import { sign, SIGNATURE_SECONDS_MAX } from "./domain/signature.ts";
 import { countedAs } from "./http/client.ts";
 import type { Reply } from "./http/reply.ts";
@@ -24,32 +24,44 @@ const playbackQuery = z.strictObject({
 });
 type Query = z.output<typeof playbackQuery>;
 
+const thumbnailQuery = playbackQuery.extend({
+  t: seconds.optional().describe("a time in the video: its frame instead of the picture that stands for the whole"),
+});
+
 /** A document or a piece of media: all are read alike, with conditions and ranges. */
-interface Played<P extends z.ZodType> {
+interface Played<P extends z.ZodType, Q extends z.ZodType<Query>> {
   readonly id: string;
   readonly path: string;
   readonly summary: string;
   readonly params: P;
+  readonly query?: Q;
   readonly media: string | readonly string[];
   readonly errors?: readonly ErrorType[];
-  readonly handler: (state: GatewayState, request: Request<z.output<P>, Query>) => Promise<Reply>;
+  readonly handler: (state: GatewayState, request: Request<z.output<P>, z.output<Q>>) => Promise<Reply>;
 }
 
-function played<P extends z.ZodType>({ media, errors = [], handler, ...about }: Played<P>): Route<GatewayState> {
+function played<P extends z.ZodType, Q extends z.ZodType<Query> = typeof playbackQuery>({
+  media,
+  errors = [],
+  handler,
+  query,
+  ...about
+}: Played<P, Q>): Route<GatewayState> {
   return route({
     ...about,
     method: "GET",
     tag: "Playback",
     needs: "anonymous",
     limit: "media",
-    query: playbackQuery,
+    // Q is another one only where it is given.
+    query: query ?? (playbackQuery as z.ZodType as Q),
     answers: answersOf(media),
     errors: ["VIDEO_NOT_FOUND", "VIDEO_NOT_PLAYABLE", "RANGE_NOT_SATISFIABLE", "SIGNATURE_INVALID", ...errors],
     handler,
   });
 }
 
-function answersOf(media: Played<z.ZodType>["media"]): Readonly<Record<number, RouteAnswer>> {
+function answersOf(media: string | readonly string[]): Readonly<Record<number, RouteAnswer>> {
   return {
     200: { description: "All of it.", media, headers: { ETag: "Names the bytes." } },
     206: { description: "The part that `Range` asked for.", media, headers: { "Content-Range": "Which part it is." } },
@@ -77,11 +89,12 @@ export const playbackRoutes: readonly Route<GatewayState>[] = [
   played({
     id: "getThumbnail",
     path: `${video}/thumbnail.jpg`,
-    summary: "A picture of the video.",
+    summary: "A picture of the video; with `t`, the frame nearest to that time.",
     params: byId,
+    query: thumbnailQuery,
     media: "image/jpeg",
-    errors: ["PICTURE_NOT_FOUND"],
-    handler: async ({ playback }, request) => await playback.thumbnail(viewerOf(request), request.params.id),
+    errors: ["PICTURE_NOT_FOUND", "VIDEO_SEGMENT_PENDING", "TOO_BUSY"],
+    handler: thumbnail,
   }),
   played({
     id: "getStoryboard",
@@ -173,6 +186,12 @@ export const playbackRoutes: readonly Route<GatewayState>[] = [
     handler: signAddresses,
   }),
 ];
+
+async function thumbnail({ playback }: GatewayState, request: Request<{ id: string }, z.output<typeof thumbnailQuery>>): Promise<Reply> {
+  const { params, query, res, client } = request;
+  if (query.t === undefined) return await playback.thumbnail(viewerOf(request), params.id);
+  return await playback.still(viewerOf(request), params.id, query.t, waiterOf(res, client.address));
+}
 
 /** Who watches, and what shows that they may. */
 export function viewerOf({ caller, as, query, client, req }: Request<unknown, Query>): Viewer {

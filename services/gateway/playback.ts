@@ -5,12 +5,13 @@ import { SEGMENT_BATCH_MAX } from "../kernel/limits.ts";
 import { maySee, type Principal } from "../kernel/principal.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { storage } from "../storage/contract.ts";
+import { transcoder } from "../transcoder/contract.ts";
 import { videos, type Playback, type PlaybackRendition, type SegmentRow, type Storyboard, type VideoBlob } from "../videos/contract.ts";
 import { mpd } from "./domain/dash.ts";
 import { contentTag } from "./domain/edition.ts";
 import { captionsPlaylist, masterPlaylist, mediaPlaylist } from "./domain/hls.ts";
 import type { CaptionsAddress, SegmentAddress, StreamAddress } from "./domain/links.ts";
-import { durationS, segmentCount } from "./domain/presentation.ts";
+import { durationS, frameAt, segmentCount } from "./domain/presentation.ts";
 import { storyboardVtt } from "./domain/storyboard.ts";
 import type { Content } from "./http/reply.ts";
 import type { Plays } from "./plays.ts";
@@ -22,6 +23,11 @@ const EXISTS_MS = 2000;
 const VIDEOS_MAX = 2000;
 /** Pages of at most 500 rows of about 200 bytes: 40 MB when all are full, which only very long videos do. */
 const PAGES_MAX = 400;
+
+/** Single frames that were asked for lately, of up to some 300 KB. */
+const STILLS_MAX = 64;
+/** Lines of the quality that single frames are taken from: enough for a picture on a page, at half the work of 1080. */
+const STILL_LINES_MAX = 720;
 
 const HLS = "application/vnd.apple.mpegurl";
 
@@ -45,6 +51,7 @@ export class PlaybackDirectory {
   readonly #videos = new LRUCache<string, Promise<Playback>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
   readonly #thumbnails = new LRUCache<string, Promise<VideoBlob>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
   readonly #storyboards = new LRUCache<string, Promise<Storyboard>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
+  readonly #stills = new LRUCache<string, Promise<Uint8Array>>({ max: STILLS_MAX });
   /** Rows never change: the revision is part of their address. Whether the video is still there is the first cache's question. */
   readonly #pages = new LRUCache<string, Promise<SegmentPage>>({ max: PAGES_MAX });
   readonly #waiting: WaitingRoom;
@@ -97,6 +104,26 @@ export class PlaybackDirectory {
   async thumbnail(viewer: Viewer, id: string): Promise<Content> {
     const { caller, as } = viewer;
     return picture(viewer, seen(as, await remember(this.#thumbnails, id, () => call(caller, videos.thumbnail, { id }))));
+  }
+
+  /** The frame nearest to a time, s. INVALID_REQUEST behind the end. Where it is not made yet it is waited for, as players do. */
+  async still(viewer: Viewer, id: string, seconds: number, waiter: Waiter): Promise<Content> {
+    const playback = await this.#playback(viewer, id);
+    const end = durationS(playback);
+    if (seconds > end) {
+      throw failure("INVALID_REQUEST", `The video ends after ${end.toFixed(3)} s.`, {
+        fields: [{ path: "t", message: `must be at most ${end.toFixed(3)}` }],
+      });
+    }
+    const rendition = stillRendition(playback);
+    const { number, frame } = frameAt(rendition, playback.frameRate, seconds);
+    const at = { id, revision: playback.revision, rendition: rendition.name, number };
+    const bytes = await remember(this.#stills, `${id}/${at.revision}/${at.rendition}/${number}/${frame}`, async () => {
+      const { blob, size } = await this.#row(viewer.caller, at, waiter);
+      const taken = await call(viewer.caller, transcoder.still, { init: rendition.init, segment: { blob, size }, frame });
+      return await call(viewer.caller, storage.fetch, { blob: taken.blob });
+    });
+    return { type: "image/jpeg", size: bytes.length, caching: asksAgain(playback), etag: contentTag(bytes), bytes: () => bytes };
   }
 
   async storyboard(viewer: Viewer, id: string): Promise<Content> {
@@ -160,6 +187,16 @@ function remember<T>(cache: LRUCache<string, Promise<T>>, key: string, load: () 
     if (cache.peek(key) === loading) cache.delete(key);
   });
   return loading;
+}
+
+/** The largest that is not larger than a page needs, else the smallest. */
+function stillRendition({ renditions }: Playback): PlaybackRendition {
+  const pictures = renditions.filter(({ kind }) => kind === "video").toSorted((a, b) => lines(b) - lines(a));
+  return (pictures.find((each) => lines(each) <= STILL_LINES_MAX) ?? pictures.at(-1))!;
+}
+
+function lines({ width, height }: PlaybackRendition): number {
+  return Math.min(width, height);
 }
 
 function noSegment({ rendition, revision }: StreamAddress, number: string): Error {

@@ -17,8 +17,7 @@ export function handOf(
 ): Hand {
   const job = { id, fence };
   const ports: Ports = {
-    read: async (blob, start, end) => await call(broker, storage.read, { blob, start, end }),
-    put: async (bytes) => await call(broker, storage.put, { bytes }),
+    ...stored(broker),
     begin: async () => void (await call(broker, videos.begin, { job })),
     async applyPlan(facts, { renditions, tasks }) {
       await call(broker, videos.applyPlan, {
@@ -41,6 +40,14 @@ export function handOf(
     finish: async () => void (await call(broker, videos.finish, { job })),
   };
   return { tools, means, ports, signal: control.signal, progress: (done) => control.progress(done) };
+}
+
+/** The bytes that are in storage, and a way to put more there. */
+export function stored(broker: Caller): Pick<Ports, "read" | "put"> {
+  return {
+    read: async (blob, start, end) => await call(broker, storage.read, { blob, start, end }),
+    put: async (bytes) => await call(broker, storage.put, { bytes }),
+  };
 }
 
 /** The same for work that somebody waits for: with every core, and before work that can wait. */

@@ -2,6 +2,7 @@
 import { availableParallelism } from "node:os";
 import type { ServiceSchema } from "moleculer";
 import { loadConfig } from "../../config/index.ts";
+import { FewAtOnce } from "../kernel/few-at-once.ts";
 import type { WithWorker } from "../../mixins/worker.mixin.ts";
 import type { Means } from "./domain/argv.ts";
 import { openTools, type Tools } from "./ffmpeg/sandbox.ts";
@@ -9,14 +10,27 @@ import { openTools, type Tools } from "./ffmpeg/sandbox.ts";
 /** x264 gains little from more, and each costs memory: 8K in eight threads has 4.3 GB of address space. */
 const THREADS_MAX = 8;
 
+/** Each decodes up to a segment of 720p in one thread: a few tenths of a second. */
+const STILLS_AT_ONCE = 2;
+/** The last of them waits for some seconds, which is as long as people look at an empty place. */
+const STILLS_WAITING = 16;
+
 export interface WithTools extends WithWorker {
   tools: Tools;
   means: Means;
   /** Threads for work that somebody waits for. */
   urgentThreads: number;
+  stills: FewAtOnce;
+  /** Aborted when the service stops. */
+  stopping: AbortController;
 }
 
 export const toolbox: Partial<ServiceSchema> & ThisType<WithTools> = {
+  created() {
+    this.stills = new FewAtOnce(STILLS_AT_ONCE, STILLS_WAITING, "Too many ask for single pictures at this moment.");
+    this.stopping = new AbortController();
+  },
+
   async started() {
     const { FFMPEG_PATH, FFPROBE_PATH, SOURCE_SECONDS_MAX, SOURCE_PIXELS_MAX, TRANSCODER_SLOTS } = loadConfig();
     this.tools = await openTools({ ffmpeg: FFMPEG_PATH, ffprobe: FFPROBE_PATH }, SOURCE_SECONDS_MAX);
@@ -28,6 +42,7 @@ export const toolbox: Partial<ServiceSchema> & ThisType<WithTools> = {
   },
 
   async stopped() {
+    this.stopping.abort();
     await this.tools?.close();
   },
 };

@@ -8,11 +8,11 @@ import { PRIORITY, type Job } from "../jobs/contract.ts";
 import { videos } from "../videos/contract.ts";
 import { transcoder } from "./contract.ts";
 import { ageOf, taskOf, type TaskKind, type TaskOf } from "./domain/plan.ts";
-import { handOf, hurried } from "./hand.ts";
+import { handOf, hurried, stored } from "./hand.ts";
 import { toolbox, type WithTools } from "./toolbox.ts";
 import { encodeAudio, encodeSpan } from "./work/encode.ts";
 import { inspect } from "./work/inspect.ts";
-import { makeStoryboard, takePicture } from "./work/picture.ts";
+import { makeStoryboard, takePicture, takeStill } from "./work/picture.ts";
 import type { Hand } from "./work/ports.ts";
 
 /** Work that hardly needs a processor does not wait behind spans; and nothing is played before it was inspected, so that waits for nothing. */
@@ -82,6 +82,10 @@ const service: ServiceSchema<object, object, object, WithTools> = {
     async info() {
       const { version, found } = this.tools.programs.ffmpeg;
       return { node: this.broker.nodeID, ffmpeg: version, found, running: this.worker.running, slots: loadConfig().TRANSCODER_SLOTS };
+    },
+    async still(task) {
+      const { broker, tools, means, stopping } = this;
+      return await this.stills.take(async () => await takeStill(task, { tools, means, signal: stopping.signal, ports: stored(broker) }));
     },
   }),
 };

@@ -1,10 +1,10 @@
 /** Passwords that are shown: compared slowly, by few at once, and not for long by whoever guesses. */
 import { limits } from "../limits/contract.ts";
 import { failure } from "../kernel/errors.ts";
+import { FewAtOnce } from "../kernel/few-at-once.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import type { Database } from "../../mixins/database/sql.ts";
 import type { Identity } from "./contract.ts";
-import { FewAtOnce } from "./domain/few-at-once.ts";
 import { provesPassword } from "./domain/password.ts";
 import { credentialOf } from "./store/users.ts";
 
@@ -24,7 +24,7 @@ export interface ShownPassword {
   readonly address: string;
 }
 
-const turns = new FewAtOnce(AT_ONCE, WAITING_MAX);
+const turns = new FewAtOnce(AT_ONCE, WAITING_MAX, "Too many are signing in at this moment.");
 
 /** UNAUTHENTICATED, RATE_LIMITED, TOO_BUSY. Each try is paid for before it is looked at, and a right one is given back: many at once gain nothing. */
 export async function provePassword(db: Database, caller: Caller, { by, password, address }: ShownPassword): Promise<Identity> {

@@ -253,6 +253,36 @@ describe("a thumbnail", () => {
     expect(again.status).toBe(304);
   });
 
+  it("of a time is the nearest frame, made once", async () => {
+    const before = calls("transcoder.still");
+    const answers = await Promise.all([5, 5.01].map((t) => get(`${base}/thumbnail.jpg?t=${t}`)));
+    for (const { status, headers, body } of answers) {
+      expect([status, headers["content-type"], headers["cache-control"]]).toEqual([200, "image/jpeg", "no-cache"]);
+      expect(body.toString()).toContain(`frame 30 of ${id} 720p segment 2 `);
+    }
+    expect(calls("transcoder.still") - before).toBe(1);
+    const again = await get(`${base}/thumbnail.jpg?t=5`, { "If-None-Match": answers[0]?.headers.etag });
+    expect(again.status).toBe(304);
+  });
+
+  it.each(["12.001", "-1", "abc", "1e3", "", "0x5", "1,5"])("of the time %j is refused, and names what is wrong", async (t) => {
+    const answer = await get(`${base}/thumbnail.jpg?t=${t}`);
+    expect([answer.status, answer.json().errors]).toEqual([400, [expect.objectContaining({ path: "t" })]]);
+  });
+
+  it("of a time in a video that cannot be watched yet is refused", async () => {
+    const other = "0189abcd-0000-7000-8000-0000000000ab";
+    gateway.catalogue.videos.set(other, videoOf({ id: other, playable: false }));
+    expect((await get(`/api/v1/videos/${other}/thumbnail.jpg?t=1`)).json().code).toBe("VIDEO_NOT_PLAYABLE");
+  });
+
+  it("of a time that failed is tried again", async () => {
+    gateway.catalogue.failures.set("transcoder.still", new Error("broken"));
+    expect((await get(`${base}/thumbnail.jpg?t=7`)).status).toBe(500);
+    gateway.catalogue.failures.clear();
+    expect((await get(`${base}/thumbnail.jpg?t=7`)).status).toBe(200);
+  });
+
   it("changes when the video does", async () => {
     gateway.catalogue.thumbnails.set(id, keep(gateway.catalogue, Buffer.from("another picture")));
     await broadcast(gateway.broker, videoChanged, { id, status: "ready" });

@@ -22,6 +22,8 @@ import { testDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startServices } from "../support/services.ts";
 import { Sources } from "../support/sources.ts";
 import { removeFolder, temporaryFolder } from "../support/tritontube.ts";
+import { typeOf } from "../support/videos.ts";
+import { watch } from "../support/watch.ts";
 
 /** A conversion of seconds of small pictures, on a busy machine. */
 const WORK_MS = 150_000;
@@ -138,6 +140,25 @@ describeWith(["ffmpeg", "ffprobe"], "the transcoder service", () => {
     );
     const { blob } = await call(broker, videos.thumbnail, { id });
     expect(Buffer.from(bytesOf(blob)).toString("hex", 0, 3)).toBe("ffd8ff");
+  }, 300_000);
+
+  it("takes exactly the frame that is asked for, several at once and not too many", async () => {
+    const id = await upload("plain.mp4");
+    await until(id, "ready");
+    const { revision, renditions } = await call(broker, videos.playback, { id });
+    const { init, name } = renditions.find(({ height }) => height === 360)!;
+    const [third] = await call(broker, videos.segments, { id, revision, rendition: name, from: 3, count: 1 });
+    const segment = { blob: third!.blob, size: third!.size };
+    const still = async (frame: number): Promise<StoredBlob> => await call(broker, transcoder.still, { init, segment, frame });
+    const path = join(folder, "still.jpg");
+    for (const frame of [0, 7, 29]) {
+      await writeFile(path, bytesOf((await still(frame)).blob));
+      expect((await watch(path, { hasSound: false })).frames.map(({ number }) => number)).toEqual([60 + frame]);
+    }
+    expect(await typeOf(still(30))).toBe("TRANSCODE_FAILED");
+    const crowd = await Promise.all(Array.from({ length: 25 }, async (_, frame) => (await typeOf(still(frame))) ?? "taken"));
+    expect(crowd.filter((end) => end === "TOO_BUSY")).toHaveLength(25 - 18);
+    expect(crowd.filter((end) => end === "taken")).toHaveLength(18);
   }, 300_000);
 
   it("makes a storyboard when a video is ready, with a picture of each segment", async () => {

@@ -276,6 +276,11 @@ function operatingStandIns(catalogue: Catalogue): ServiceSchema[] {
           const found: TranscoderInfo["found"] = "path";
           return { found, node: "n", ffmpeg: "ffmpeg version 5.1.9", running: 1, slots: 1 };
         },
+        async still({ segment, frame }) {
+          await called(catalogue, "transcoder.still");
+          const of = catalogue.blobs.get(segment.blob);
+          return keep(catalogue, Buffer.from(`frame ${frame} of ${String(of?.subarray(0, 80))}`));
+        },
       }),
     },
   ];

@@ -49,6 +49,29 @@ export function segmentSecondsMax(renditions: readonly PresentedRendition[]): nu
   return Math.max(0, ...renditions.flatMap(({ runs, timescale }) => runs.map(([, duration]) => duration / timescale)));
 }
 
+/** One frame, by the segment that it is in. */
+export interface FrameAt {
+  readonly number: number;
+  /** Of the segment, from 0. */
+  readonly frame: number;
+}
+
+/** The frame of a picture rendition that is nearest to a time, s; the last one for what lies behind it. */
+export function frameAt({ runs, timescale }: PresentedRendition, [rate, per]: Presentation["frameRate"], seconds: number): FrameAt {
+  const tick = (timescale * per) / rate;
+  let number = 1;
+  let left = Math.round((seconds * rate) / per);
+  for (const [count, duration] of runs) {
+    const frames = Math.round(duration / tick);
+    const segments = Math.min(count, Math.floor(left / frames));
+    number += segments;
+    left -= segments * frames;
+    if (segments < count) return { number, frame: left };
+  }
+  const frames = Math.round((runs.at(-1)?.[1] ?? tick) / tick);
+  return { number: number - 1, frame: frames - 1 };
+}
+
 /** Where the segments of a rendition are, seen from the manifests. The revision makes each address name the same bytes for ever. */
 export function streamFolder(revision: number, rendition: string): string {
   return `streams/${revision}/${rendition}`;

@@ -124,9 +124,7 @@ export function pictureCommand(task: PictureTask, means: Means, bright: boolean)
     ["-map", `0:${task.stream}`],
     ["-filter:v", [...resized, "setsar=1", ...(bright ? choice : [])].join(",")],
     ["-frames:v", "1"],
-    ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "3"],
-    ANONYMOUS,
-    ["-f", "mjpeg"],
+    jpeg(3),
   ].flat();
   return {
     inputOptions: [inputOptions(task.source.demuxer, means.pixelsMax, 1), bright ? [...search, ...seek] : []].flat(),
@@ -135,21 +133,30 @@ export function pictureCommand(task: PictureTask, means: Means, bright: boolean)
   };
 }
 
+/** The JPEG of one frame of a segment that we have made ourselves, counted from its first. */
+export function stillCommand(frame: number, means: Means): PlannedCommand {
+  const options = [["-map", "0:0"], ["-filter:v", `select=eq(n\\,${frame}),setsar=1`], ["-frames:v", "1"], jpeg(3)].flat();
+  return { inputOptions: inputOptions("mov", means.pixelsMax, 1), filter: null, outputs: [{ name: "picture", options }] };
+}
+
 /** One JPEG of all keyframes, side by side. */
 export function storyboardCommand({ columns, rows, width, height }: Storyboard, means: Means): PlannedCommand {
   const options = [
     ["-map", "0:0"],
     ["-filter:v", `scale=${width}:${height},setsar=1,tile=${columns}x${rows}`],
     ["-frames:v", "1"],
-    ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "5"],
-    ANONYMOUS,
-    ["-f", "mjpeg"],
+    jpeg(5),
   ].flat();
   return {
     inputOptions: [...inputOptions("mov", means.pixelsMax, 1), "-skip_frame", "nokey"],
     filter: null,
     outputs: [{ name: "picture", options }],
   };
+}
+
+/** 2 is the best quality, 31 the smallest file. */
+function jpeg(quality: number): readonly string[] {
+  return ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", String(quality), ...ANONYMOUS, "-f", "mjpeg"];
 }
 
 function inputOptions(demuxer: Demuxer, pixelsMax: number, threads: number): readonly string[] {

@@ -1,12 +1,12 @@
-/** The poster and the storyboard. */
+/** The poster, the storyboard, and single frames that somebody asks for. */
 import { failure } from "../../kernel/errors.ts";
-import { pictureCommand, storyboardCommand, type PlannedCommand } from "../domain/argv.ts";
+import { pictureCommand, stillCommand, storyboardCommand, type PlannedCommand } from "../domain/argv.ts";
 import { failureOf, type Ended } from "../domain/ending.ts";
 import type { PictureTask } from "../domain/plan.ts";
 import { storyboardOf } from "../domain/storyboard.ts";
 import { convert } from "../ffmpeg/convert.ts";
 import { joinedSource, type Source } from "../ffmpeg/source.ts";
-import type { Hand } from "./ports.ts";
+import type { Hand, Ports, StoredBlob } from "./ports.ts";
 
 const TIMEOUT_S = 600;
 /** A JPEG of 1280 × 720 has 100 to 300 KB. */
@@ -34,6 +34,28 @@ export async function makeStoryboard(hand: Hand): Promise<void> {
   await ports.publishStoryboard({ ...(await ports.put(jpeg)), columns, width, height, starts });
 }
 
+/** What developing a picture takes. */
+interface Darkroom extends Pick<Hand, "tools" | "means" | "signal"> {
+  readonly ports: Pick<Ports, "read" | "put">;
+}
+
+export interface StillTask {
+  readonly init: StoredBlob;
+  readonly segment: StoredBlob;
+  /** Of the segment, from 0. */
+  readonly frame: number;
+}
+
+/** TRANSCODE_FAILED when the segment has no such frame. */
+export async function takeStill({ init, segment, frame }: StillTask, darkroom: Darkroom): Promise<StoredBlob> {
+  const { ports, means } = darkroom;
+  const source = joinedSource([init, segment], async (blob, start, end) => await ports.read(blob, start, end));
+  const { ended, jpeg } = await develop(darkroom, stillCommand(frame, means), source);
+  // What it was taken from is our own: nothing of it is the source's fault.
+  if (jpeg.length === 0) throw failure("TRANSCODE_FAILED", `The segment has no frame ${frame}.`, { data: { log: ended.log } });
+  return await ports.put(jpeg);
+}
+
 async function shoot({ source, ...task }: PictureTask, hand: Hand, bright: boolean): Promise<Shot> {
   const { size, blob } = source;
   const stored = { size, read: async (start: number, end: number) => await hand.ports.read(blob, start, end) };
@@ -45,7 +67,7 @@ interface Shot {
   readonly jpeg: Uint8Array<ArrayBuffer>;
 }
 
-async function develop({ tools, signal }: Hand, command: PlannedCommand, source: Source): Promise<Shot> {
+async function develop({ tools, signal }: Pick<Hand, "tools" | "signal">, command: PlannedCommand, source: Source): Promise<Shot> {
   const parts: Uint8Array[] = [];
   const ended = await convert({
     tools,

@@ -1,6 +1,6 @@
 import { mpd } from "../../../services/gateway/domain/dash.ts";
 import { masterPlaylist, mediaPlaylist } from "../../../services/gateway/domain/hls.ts";
-import { durationS, segmentCount, type PresentedRendition } from "../../../services/gateway/domain/presentation.ts";
+import { durationS, frameAt, segmentCount, type PresentedRendition } from "../../../services/gateway/domain/presentation.ts";
 
 const hd: PresentedRendition = {
   name: "720p",
@@ -156,4 +156,18 @@ describe("a presentation", () => {
     expect(durationS({ ...film, renditions: [hd] })).toBeCloseTo(9.5095, 9);
     expect(durationS({ ...film, renditions: [] })).toBe(0);
   });
+});
+
+describe("the frame nearest to a time", () => {
+  const rate = [30_000, 1001] as const;
+
+  it.each([
+    [0, { number: 1, frame: 0 }],
+    [0.017, { number: 1, frame: 1 }],
+    [3.98, { number: 1, frame: 119 }],
+    [4.004, { number: 2, frame: 0 }],
+    [8.008, { number: 3, frame: 0 }],
+    [9.4, { number: 3, frame: 42 }],
+    [1000, { number: 3, frame: 44 }],
+  ])("at %d s is %j", (seconds, frame) => expect(frameAt(hd, rate, seconds)).toEqual(frame));
 });
