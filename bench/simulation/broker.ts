@@ -8,9 +8,22 @@ import type { Caller } from "../../services/kernel/rpc.ts";
 import { ring } from "../../services/ring/contract.ts";
 import { storage } from "../../services/storage/contract.ts";
 import { copyChunk } from "../../services/storage/disks/copy.ts";
-import type { SimulatedNode } from "./node.ts";
+import type { ChunkReader } from "../../services/storage/disks/chunk-read.ts";
+import type { DiskPool } from "../../services/storage/disks/pool.ts";
+import type { Rings } from "../../services/storage/rings.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 type Route = (params: never) => unknown;
+
+/** The node that makes the calls. */
+interface Asking {
+  readonly world: Surroundings;
+  readonly rings: Rings;
+  readonly pool: DiskPool;
+  readonly chunks: ChunkReader;
+  /** Runs a transaction. */
+  query<T>(name: string, work: () => T): Promise<T>;
+}
 
 /** Actions of blobs that storage and upkeep call. */
 const ROWS = [
@@ -32,7 +45,7 @@ const ROWS = [
 /** Ends nothing. */
 const NEVER = new AbortController().signal;
 
-export function callerOf(node: SimulatedNode): Caller {
+export function callerOf(node: Asking): Caller {
   const transactions = transactionsOf(node);
   const local = storageOf(node);
   return {
@@ -46,7 +59,7 @@ export function callerOf(node: SimulatedNode): Caller {
   };
 }
 
-function transactionsOf({ world }: SimulatedNode): Map<string, Route> {
+function transactionsOf({ world }: Asking): Map<string, Route> {
   const { rows } = world;
   return new Map<string, Route>([
     ...ROWS.map((action): [string, Route] => [blobs[action].name, (params) => rows[action](params)]),
@@ -58,7 +71,7 @@ function transactionsOf({ world }: SimulatedNode): Map<string, Route> {
 }
 
 /** As the handlers of storage.service.ts. */
-function storageOf(node: SimulatedNode): Map<string, Route> {
+function storageOf(node: Asking): Map<string, Route> {
   const routes: [{ readonly name: string }, (params: never) => unknown][] = [
     [
       storage.copy,

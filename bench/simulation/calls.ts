@@ -1,5 +1,4 @@
 /** What nodes ask of disks: a client like DiskClient, whose messages go over the simulated network to the shipped handlers of a disk. */
-import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DiskClient } from "../../mixins/disks/client.ts";
 import type { ChunkPage, ListedChunk } from "../../mixins/disks/facts.ts";
@@ -9,6 +8,7 @@ import type { DiskHandlers } from "../../services/disk/handlers.ts";
 import { addToDigests, emptyDigests } from "../../services/kernel/digests.ts";
 import { failure } from "../../services/kernel/errors.ts";
 import type { Chance } from "./clock.ts";
+import { FOLDER_BITS, FOLDERS, hashOf } from "./contents.ts";
 import type { SimulatedDisk } from "./disk.ts";
 import type { Life, Network } from "./network.ts";
 import type { Rules } from "./rules.ts";
@@ -19,9 +19,6 @@ type Client = Pick<DiskClient, "putChunk" | "readChunk" | "statChunk" | "deleteC
 const BROKEN_SHARE = 0.02;
 const SLOW_SHARE = 0.2;
 const SLOW_MS = 50;
-/** Where the names of CONTENTS begin: the first of 256 folders in each partition. */
-const FOLDER_BITS = 8;
-export const FOLDERS = [0, 128];
 const LIST_MAX = 10_000;
 
 export class DiskCalls {
@@ -118,26 +115,6 @@ async function listOf(handlers: DiskHandlers, { bits, partition, after, limit, e
     await handlers.listChunks({ bits: FOLDER_BITS, partition: folder, after: bytesOf(after ?? ""), limit, epoch }, take);
   }
   return listed;
-}
-
-/**
- * What people may upload: name of the chunk → bytes. All names lie in one folder of each partition, since a list of a disk looks into every folder
- * where one could lie.
- */
-export const CONTENTS: readonly (readonly [string, Buffer])[] = contents();
-
-function contents(): [string, Buffer][] {
-  const found: [string, Buffer][] = [];
-  for (let number = 0; found.length < 8; number++) {
-    const bytes = Buffer.from(`content ${number}`);
-    const name = hashOf(bytes);
-    if (FOLDERS.includes(Number.parseInt(name.slice(0, 2), 16))) found.push([name, bytes]);
-  }
-  return found;
-}
-
-function hashOf(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("hex");
 }
 
 function bytesOf(hash: string): Buffer {

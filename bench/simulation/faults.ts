@@ -7,8 +7,9 @@ import type { Change } from "../../services/ring/domain/states.ts";
 import type { Chance } from "./clock.ts";
 import type { SimulatedDisk } from "./disk.ts";
 import type { Life } from "./network.ts";
+import type { SimulatedNode } from "./node.ts";
+import type { People, Place } from "./people.ts";
 import { ACTIVE_MS, GRACE_MS } from "./times.ts";
-import type { World } from "./world.ts";
 
 /** How long what passes by itself lasts. */
 const PASSES_MS = 5000;
@@ -39,8 +40,24 @@ const AMBUSHED = [
 /** How long before the end of a pause, or after it, somebody uploads. */
 const MEETING_MS = 500;
 
+/** What faults befall. */
+export interface Stage extends Place {
+  readonly disks: readonly SimulatedDisk[];
+  readonly nodes: readonly SimulatedNode[];
+  readonly people: People;
+  /** Whether a disk, or a copy, may be destroyed: the first; and another when the repair of the one before has ended for what is stored and for what is on its way. */
+  readonly mayDestroy: boolean;
+  /** When a disk, or a copy, was destroyed last, or what a disk holds was given up. */
+  destroyedAt: number | undefined;
+  /** When a copy was. */
+  rottedAt: number;
+  startNode(index: number): void;
+  /** Has another node collect. */
+  collect(butNot: Life): void;
+}
+
 type RingChange = Pick<Change, "disk" | "change">;
-type Fault = (world: World) => void;
+type Fault = (world: Stage) => void;
 
 /** Each kind of fault and how often a run has it, at most. */
 const KINDS: readonly (readonly [times: number, fault: Fault])[] = [
@@ -62,7 +79,7 @@ const KINDS: readonly (readonly [times: number, fault: Fault])[] = [
   [10, ambush],
 ];
 
-export function plague(world: World): void {
+export function plague(world: Stage): void {
   const { chance, clock } = world;
   for (const [times, fault] of KINDS) {
     if (chance.of(0.5)) continue;
@@ -70,11 +87,11 @@ export function plague(world: World): void {
   }
 }
 
-function killDisk(world: World): void {
+function killDisk(world: Stage): void {
   crashSoon(world.chance.one(world.disks), "process", world.chance);
 }
 
-function cutPower(world: World): void {
+function cutPower(world: Stage): void {
   crashSoon(world.chance.one(world.disks), "power", world.chance);
 }
 
@@ -83,52 +100,52 @@ function crashSoon(disk: SimulatedDisk, takes: "process" | "power", chance: Chan
   disk.trouble.stepsLeft = chance.between(1, STEPS_MAX);
 }
 
-function cutAllPower(world: World): void {
+function cutAllPower(world: Stage): void {
   world.say("the power goes");
   const share = world.chance.one(KEPT_SHARES);
   for (const disk of world.disks) disk.losePower(share);
   world.look("the power went");
 }
 
-function killNode(world: World): void {
+function killNode(world: Stage): void {
   end(world, world.chance.one(world.nodes));
 }
 
-function stopNode(world: World): void {
+function stopNode(world: Stage): void {
   world.chance.one(world.nodes).stoppedUntil = world.clock.now + world.chance.between(0, 3 * GRACE_MS);
 }
 
-function cutCable({ network, chance, clock, nodes, disks }: World): void {
+function cutCable({ network, chance, clock, nodes, disks }: Stage): void {
   const pair = `${chance.one(nodes).name}>${chance.one(disks).id}`;
   network.cut.add(pair);
   clock.after(chance.delay(PASSES_MS), () => network.cut.delete(pair));
 }
 
-function stormyWeather({ network, chance, clock }: World): void {
+function stormyWeather({ network, chance, clock }: Stage): void {
   Object.assign(network.weather, { lost: 0.1 * chance.random(), late: 0.1 * chance.random(), twice: 0.1 * chance.random() });
   clock.after(chance.delay(10 * PASSES_MS), () => Object.assign(network.weather, { lost: 0, late: 0, twice: 0 }));
 }
 
-function breakMedium({ chance, clock, disks }: World): void {
+function breakMedium({ chance, clock, disks }: Stage): void {
   const { trouble } = chance.one(disks);
   trouble.errors = 0.2;
   clock.after(chance.delay(PASSES_MS), () => (trouble.errors = 0));
 }
 
-function fillUp({ chance, clock, disks }: World): void {
+function fillUp({ chance, clock, disks }: Stage): void {
   for (const { trouble } of disks.filter(() => chance.of(0.7))) {
     trouble.full = true;
     clock.after(chance.delay(PASSES_MS), () => (trouble.full = false));
   }
 }
 
-function stopDatabase({ network, chance, clock }: World): void {
+function stopDatabase({ network, chance, clock }: Stage): void {
   network.databaseIsDown = true;
   clock.after(chance.delay(PASSES_MS), () => (network.databaseIsDown = false));
 }
 
 /** A disk comes, or goes, or several do at once. What the ring refuses, does not happen. */
-function changeRing(world: World): void {
+function changeRing(world: Stage): void {
   const { chance, disks } = world;
   const there = disks.filter(({ gone }) => !gone);
   const some = there.filter(() => chance.of(EXCHANGED_SHARE));
@@ -139,14 +156,14 @@ function changeRing(world: World): void {
   );
 }
 
-function nextOf(world: World, disk: SimulatedDisk): RingChange["change"] {
+function nextOf(world: Stage, disk: SimulatedDisk): RingChange["change"] {
   const state = world.ring.stateOf(disk);
   if (state === "draining" && !world.ring.needs(disk) && disk.chunks().size === 0) return "remove";
   return state === "in" ? "drain" : "add";
 }
 
 /** Answers whether the ring took them. */
-function applyChanges(world: World, changes: readonly RingChange[]): boolean {
+function applyChanges(world: Stage, changes: readonly RingChange[]): boolean {
   try {
     world.ring.change(changes);
   } catch (error) {
@@ -158,7 +175,7 @@ function applyChanges(world: World, changes: readonly RingChange[]): boolean {
 }
 
 /** A disk is destroyed; later its content counts as lost. */
-function destroyDisk(world: World): void {
+function destroyDisk(world: Stage): void {
   const there = world.disks.filter((disk) => !disk.gone);
   if (there.length <= REPLICAS || !world.mayDestroy) return;
   const disk = world.chance.one(there);
@@ -171,14 +188,14 @@ function destroyDisk(world: World): void {
 }
 
 /** A disk is put out of the ring by mistake: it holds what it held, and nobody counts on it. */
-function giveUp(world: World): void {
+function giveUp(world: Stage): void {
   const members = world.disks.filter((disk) => !disk.gone && world.ring.stateOf(disk) === "in");
   if (members.length <= REPLICAS || !world.mayDestroy) return;
   if (applyChanges(world, [{ disk: world.chance.one(members).id, change: "out" }])) world.destroyedAt = world.clock.now;
 }
 
 /** Whoever makes a certain call next is stopped, or ends, or finds another ring, when it is done and before the answer is back. */
-function ambush(world: World): void {
+function ambush(world: Stage): void {
   const { chance, network } = world;
   const call = chance.one(AMBUSHED);
   const spring = chance.one([pause, pause, pause, end, changeRing, giveUp]);
@@ -189,7 +206,7 @@ function ambush(world: World): void {
 }
 
 /** For longer than the time of grace, as leases last. Others go on: another node collects meanwhile, and when this one wakes up, somebody uploads what it was at, or may be about to delete. */
-function pause(world: World, caller: Life): void {
+function pause(world: Stage, caller: Life): void {
   const { chance, clock, people } = world;
   const ms = chance.between(GRACE_MS, 3 * GRACE_MS);
   const chunk = people.uploadsOf(caller)[0];
@@ -198,7 +215,7 @@ function pause(world: World, caller: Life): void {
   clock.after(ms + chance.between(-MEETING_MS, MEETING_MS), () => world.start(people.upload(chunk)));
 }
 
-function end(world: World, caller: Life): void {
+function end(world: Stage, caller: Life): void {
   if (!caller.running) return;
   const index = world.nodes.findIndex((node) => node === caller);
   caller.running = false;
@@ -206,7 +223,7 @@ function end(world: World, caller: Life): void {
 }
 
 /** A bit of a chunk flips. */
-function rot(world: World): void {
+function rot(world: Stage): void {
   const files = world.disks.flatMap((disk) => [...disk.chunks().values()]).filter(({ bytes }) => bytes.length > 0);
   if (files.length === 0 || !world.mayDestroy) return;
   world.destroyedAt = world.clock.now;

@@ -2,7 +2,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { failure } from "../../services/kernel/errors.ts";
 import type { Chance, Clock } from "./clock.ts";
-import type { SimulatedDisk } from "./disk.ts";
 import { never } from "./files.ts";
 
 /** A process with a broker. What comes back to it after its end, comes back to nobody. */
@@ -13,9 +12,15 @@ export interface Life {
   stoppedUntil: number;
 }
 
+/** The disk at the other end. */
+interface Peer {
+  readonly id: string;
+  readonly address: string;
+}
+
 interface Call<T> {
   readonly from: Life;
-  readonly disk: SimulatedDisk;
+  readonly disk: Peer;
   readonly name: string;
   readonly work: () => Promise<T>;
   readonly signal?: AbortSignal | undefined;
@@ -119,11 +124,11 @@ export class Network {
     return this.#chance.of(this.weather.late) ? this.#chance.between(0, this.#lateMs) : this.#chance.delay(DELAY_MS);
   }
 
-  #isCut(from: Life, disk: SimulatedDisk): boolean {
+  #isCut(from: Life, disk: Peer): boolean {
     return this.cut.has(`${from.name}>${disk.id}`);
   }
 
-  #back(from: Life, disk: SimulatedDisk, hand: () => void): void {
+  #back(from: Life, disk: Peer, hand: () => void): void {
     if (this.#isCut(from, disk) || this.#chance.of(this.weather.lost)) return;
     this.#clock.after(this.#chance.delay(DELAY_MS), hand);
   }

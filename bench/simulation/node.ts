@@ -13,7 +13,7 @@ import type { Ports } from "../../services/upkeep/work/ports.ts";
 import { callerOf } from "./broker.ts";
 import { never } from "./files.ts";
 import type { Life } from "./network.ts";
-import type { World } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** As the round of storage.service.ts. */
 const ROUND_MS = 2000;
@@ -22,7 +22,7 @@ export class SimulatedNode implements Life {
   readonly name: string;
   running = true;
   stoppedUntil = 0;
-  readonly world: World;
+  readonly world: Surroundings;
   readonly caller: Caller;
   readonly pool: DiskPool;
   readonly rings: Rings;
@@ -32,7 +32,7 @@ export class SimulatedNode implements Life {
   readonly movePorts: Ports;
   readonly #writer: BlobWriter;
 
-  constructor(name: string, world: World) {
+  constructor(name: string, world: Surroundings) {
     this.name = name;
     this.world = world;
     this.caller = callerOf(this);

@@ -2,7 +2,7 @@
 import { errorType } from "../../services/kernel/errors.ts";
 import type { Life } from "./network.ts";
 import type { SimulatedNode } from "./node.ts";
-import type { World } from "./world.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** What somebody was told is stored. */
 export interface Stored {
@@ -17,6 +17,20 @@ interface Upload {
   readonly chunk?: string;
 }
 
+/** Where people live. */
+export interface Place extends Surroundings {
+  /** What people upload: name of the chunk → bytes. */
+  readonly contents: ReadonlyMap<string, Buffer>;
+  /** After this nobody waits for an upload any more. */
+  readonly patienceMs: number;
+  /** A node for a task; none when all have ended. */
+  anyNode(): SimulatedNode | undefined;
+  /** Runs something that nobody waits for. A mistake of a program ends the run. */
+  start(work: Promise<unknown>): void;
+  /** Looks whether what was acknowledged has the copies that were promised. */
+  look(occasion: string): void;
+}
+
 const STAYS_AWAY_SHARE = 0.4;
 const COMES_BACK_MS = 1500;
 
@@ -28,9 +42,9 @@ export class People {
   /** What they were told is not there, and is. */
   readonly hidden: string[] = [];
   acknowledged = 0;
-  readonly #world: World;
+  readonly #world: Place;
 
-  constructor(world: World) {
+  constructor(world: Place) {
     this.#world = world;
   }
 

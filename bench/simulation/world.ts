@@ -6,10 +6,11 @@ import { collect } from "../../services/upkeep/work/collect.ts";
 import { compare } from "../../services/upkeep/work/compare.ts";
 import { move } from "../../services/upkeep/work/move.ts";
 import { repair } from "../../services/upkeep/work/repair.ts";
-import { CONTENTS, DiskCalls } from "./calls.ts";
+import { DiskCalls } from "./calls.ts";
 import { Chance, Clock, takeOver } from "./clock.ts";
+import { CONTENTS } from "./contents.ts";
 import { SimulatedDisk } from "./disk.ts";
-import { plague } from "./faults.ts";
+import { plague, type Stage } from "./faults.ts";
 import { type Life, Network } from "./network.ts";
 import { SimulatedNode } from "./node.ts";
 import { People } from "./people.ts";
@@ -46,7 +47,7 @@ export interface Outcome {
   readonly events: number;
 }
 
-export class World {
+export class World implements Stage {
   readonly clock = new Clock();
   readonly chance: Chance;
   readonly rules: Rules;
@@ -57,13 +58,9 @@ export class World {
   readonly disks: readonly SimulatedDisk[];
   readonly nodes: SimulatedNode[] = [];
   readonly people = new People(this);
-  /** What people upload: name of the chunk → bytes. */
   readonly contents = new Map<string, Buffer>();
-  /** After this nobody waits for an upload any more. */
   readonly patienceMs = 2 * GRACE_MS;
-  /** When a disk, or a copy, was destroyed last, or what a disk holds was given up. */
   destroyedAt: number | undefined;
-  /** When a copy was. */
   rottedAt = -1;
   readonly #trace: ((line: string) => void) | undefined;
   readonly #thin: string[] = [];
@@ -118,7 +115,6 @@ export class World {
     this.#trace?.(`${Math.round(this.clock.now)} ${line}`);
   }
 
-  /** Runs something that nobody waits for. A mistake of a program ends the run. */
   start(work: Promise<unknown>): void {
     work.catch((error: Error) => {
       const type = errorType(error);
@@ -126,7 +122,6 @@ export class World {
     });
   }
 
-  /** A node for a task; none when all have ended. */
   anyNode(): SimulatedNode | undefined {
     const running = this.nodes.filter((node) => node.running);
     return running.length > 0 ? this.chance.one(running) : undefined;
@@ -139,20 +134,17 @@ export class World {
     this.start(this.#keepUp(node));
   }
 
-  /** Whether a disk, or a copy, may be destroyed: the first; and another when the repair of the one before has ended for what is stored and for what is on its way. */
   get mayDestroy(): boolean {
     const last = this.destroyedAt;
     if (last === undefined) return true;
     return ![...this.people.uploads].some(({ since }) => since <= last) && this.#wanted.every((chunk) => this.#copies(chunk) >= COPIES_MIN);
   }
 
-  /** Has another node collect. */
   collect(butNot: Life): void {
     const node = this.nodes.find((one) => one.running && one !== butNot);
     if (node) this.start(this.#attempt(async () => await collect(node.upkeep, NEVER)));
   }
 
-  /** Looks whether what was acknowledged has the copies that were promised. */
   look(occasion: string): void {
     if (this.destroyedAt !== undefined || this.clock.now > ACTIVE_MS) return;
     for (const chunk of this.#needed) {

@@ -7,7 +7,7 @@ import { loadConfig } from "../../config/index.ts";
 import { errorType, failure, messageOf } from "../../services/kernel/errors.ts";
 import { call, type Caller } from "../../services/kernel/rpc.ts";
 import { ring, type ChangeKind, type DiskHealth, type Moves } from "../../services/ring/contract.ts";
-import type { Given, Output } from "./commands.ts";
+import type { Given, Output } from "./command.ts";
 import { movesText, planText, short } from "./describe.ts";
 import { idOf } from "./named.ts";
 

@@ -5,31 +5,9 @@ import { call, type Caller } from "../../services/kernel/rpc.ts";
 import { ring, type ChangeKind, type RingPlan } from "../../services/ring/contract.ts";
 import { upkeep } from "../../services/upkeep/contract.ts";
 import { moveStorage } from "./backends.ts";
+import type { Command, Given, Output } from "./command.ts";
 import { disksText, movesText, planText, repairsText, short, stagedText, usageText } from "./describe.ts";
 import { diskOf, idOf } from "./named.ts";
-
-/** What a command was given. */
-export interface Given {
-  readonly words: readonly string[];
-  readonly force: boolean;
-  readonly weight: string | undefined;
-}
-
-/** For programs, and for people. */
-export interface Output {
-  readonly data: unknown;
-  readonly text: string;
-}
-
-export interface Command {
-  /** "ring add": one word or two. */
-  readonly name: string;
-  readonly takes: string;
-  readonly about: string;
-  /** How many words follow the name, at least and at most. */
-  readonly words: readonly [number, number];
-  run(caller: Caller, given: Given): Promise<Output>;
-}
 
 /** Disks that one line can name. */
 const TARGETS_MAX = 100;

@@ -2,7 +2,8 @@
 import { parseArgs } from "node:util";
 import { errorType, failure, messageOf } from "../../services/kernel/errors.ts";
 import type { Caller } from "../../services/kernel/rpc.ts";
-import { commands, type Command } from "./commands.ts";
+import type { Command } from "./command.ts";
+import { commands } from "./commands.ts";
 import { table } from "./text.ts";
 
 export interface Evaluation {
