@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import type { ServiceSchema } from "moleculer";
 import { loadConfig } from "../../config/index.ts";
-import { FewAtOnce } from "../kernel/few-at-once.ts";
+import { Permits } from "../kernel/permits.ts";
 import type { WithWorker } from "../../mixins/worker.mixin.ts";
 import type { Means } from "./domain/argv.ts";
 import { openTools, type Tools } from "./ffmpeg/sandbox.ts";
@@ -20,14 +20,14 @@ export interface WithTools extends WithWorker {
   means: Means;
   /** Threads for work that somebody waits for. */
   urgentThreads: number;
-  stills: FewAtOnce;
+  stills: Permits;
   /** Aborted when the service stops. */
   stopping: AbortController;
 }
 
 export const toolbox: Partial<ServiceSchema> & ThisType<WithTools> = {
   created() {
-    this.stills = new FewAtOnce(STILLS_AT_ONCE, STILLS_WAITING, "Too many ask for single pictures at this moment.");
+    this.stills = new Permits(STILLS_AT_ONCE, { waitingMax: STILLS_WAITING, refusal: "Too many ask for single pictures at this moment." });
     this.stopping = new AbortController();
   },
 

@@ -85,7 +85,7 @@ const service: ServiceSchema<object, object, object, WithTools> = {
     },
     async still(task) {
       const { broker, tools, means, stopping } = this;
-      return await this.stills.take(async () => await takeStill(task, { tools, means, signal: stopping.signal, ports: stored(broker) }));
+      return await this.stills.use(async () => await takeStill(task, { tools, means, signal: stopping.signal, ports: stored(broker) }));
     },
   }),
 };

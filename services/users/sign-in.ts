@@ -1,7 +1,7 @@
 /** Passwords that are shown: compared slowly, by few at once, and not for long by whoever guesses. */
 import { limits } from "../limits/contract.ts";
 import { failure } from "../kernel/errors.ts";
-import { FewAtOnce } from "../kernel/few-at-once.ts";
+import { Permits } from "../kernel/permits.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import type { Database } from "../../mixins/database/sql.ts";
 import type { Identity } from "./contract.ts";
@@ -24,7 +24,7 @@ export interface ShownPassword {
   readonly address: string;
 }
 
-const turns = new FewAtOnce(AT_ONCE, WAITING_MAX, "Too many are signing in at this moment.");
+const turns = new Permits(AT_ONCE, { waitingMax: WAITING_MAX, refusal: "Too many are signing in at this moment." });
 
 /** UNAUTHENTICATED, RATE_LIMITED, TOO_BUSY. Each try is paid for before it is looked at, and a right one is given back: many at once gain nothing. */
 export async function provePassword(db: Database, caller: Caller, { by, password, address }: ShownPassword): Promise<Identity> {
@@ -36,7 +36,7 @@ export async function provePassword(db: Database, caller: Caller, { by, password
   const refused = (await call(caller, limits.spend, { spent })).filter((level) => level.refused);
   if (refused.length > 0) throw tooMany(Math.max(...refused.map(({ aheadMs }) => aheadMs)));
   const credential = await credentialOf(db, by);
-  if (!(await turns.take(async () => await provesPassword(password, credential?.record ?? null))) || !credential) {
+  if (!(await turns.use(async () => await provesPassword(password, credential?.record ?? null))) || !credential) {
     throw failure("UNAUTHENTICATED", "There is no such user with this password.");
   }
   await call(caller, limits.spend, { spent: spent.map(({ key, costMs }) => ({ key, costMs: -costMs })) });

@@ -2,7 +2,7 @@
 import type { handleClientStreamingCall, handleServerStreamingCall, handleUnaryCall } from "@grpc/grpc-js";
 import type { EventEmitter } from "node:events";
 import { errorType, failure } from "../../kernel/errors.ts";
-import { Slots } from "./slots.ts";
+import { Permits } from "../../kernel/permits.ts";
 import { type Status, statusOf } from "./status.ts";
 
 /** A peer that neither takes nor sends anything for this long is gone, or might as well be. */
@@ -18,7 +18,7 @@ type Progressed = () => void;
 
 export class Calls {
   readonly #failed: Failed;
-  readonly #uploads = new Slots(UPLOADS_MAX);
+  readonly #uploads = new Permits(UPLOADS_MAX);
   #running = 0;
 
   /** `failed` is told of every failure, with the cause that the caller is not told. */

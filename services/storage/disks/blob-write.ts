@@ -7,7 +7,7 @@ import type { Cut } from "../domain/cut.ts";
 import { needOf, suffice } from "../domain/quorum.ts";
 import type { Placement, StorageDisk } from "../domain/ring.ts";
 import type { Buffers } from "../memory/buffers.ts";
-import { Permits } from "../memory/permits.ts";
+import { Permits } from "../../kernel/permits.ts";
 import { type Sends, writeChunk } from "./chunk-write.ts";
 import { cutBytes, cutStream, type Chunk } from "./cutting.ts";
 

@@ -1,6 +1,6 @@
 /** Memory for chunks on their way to disks: a fixed number of buffers, used again, shared by all uploads of the process. */
 import { CHUNK_BYTES_MAX } from "../../kernel/limits.ts";
-import { Permits } from "./permits.ts";
+import { Permits } from "../../kernel/permits.ts";
 
 export class Buffers {
   readonly #permits: Permits;
