@@ -42,6 +42,11 @@ export const settings = {
     .regex(/^[A-Za-z0-9._-]{1,50}$/)
     .default("default")
     .describe("the failure domain of this process (a rack, an availability zone)"),
+  SERVICES: listOf(z.string().regex(/^[a-z]+$/, "must be names of services such as gateway,storage"))
+    .optional()
+    .describe(
+      "the services of this process, comma separated; it is one of several then, and starts no database and no disks; default: all",
+    ),
   LOG_LEVEL: z
     .enum(["fatal", "error", "warn", "info", "debug", "trace"])
     .default("info")

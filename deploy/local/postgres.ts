@@ -21,6 +21,8 @@ export interface PostgresOptions {
   readonly log: (message: string) => void;
   /** false lets commits return before they are on disk: only for tests. */
   readonly durable?: boolean;
+  /** Where it listens when it is started here: after it was killed, those who use it find it again. Default: a free one. */
+  readonly port?: number;
 }
 
 export interface EmbeddedPostgres {
@@ -37,11 +39,11 @@ export interface EmbeddedPostgres {
 }
 
 /** Starts the database of a data folder, or attaches to it when it runs already. Throws a sentence that says what to do. */
-export async function startPostgres({ dataDir, log, durable = true }: PostgresOptions): Promise<EmbeddedPostgres> {
+export async function startPostgres({ dataDir, log, durable = true, port }: PostgresOptions): Promise<EmbeddedPostgres> {
   const home = await findHome(dataDir, log);
   const binaries = await findBinaries(home, log);
   const cluster = await openCluster({ home, binaries, durable });
-  const server = await attachOrStart({ cluster, binaries, user: home.user, durable, log });
+  const server = await attachOrStart({ cluster, binaries, user: home.user, durable, log, port });
   await createDatabase(connectTo(cluster, server.port));
   return handle(cluster, server);
 }

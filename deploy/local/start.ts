@@ -1,8 +1,10 @@
 /**
  * `npm start`: the whole of TritonTube on one machine. An embedded PostgreSQL, disks as child processes, and every service in this process.
- * Whatever ends this process also ends its children: each holds a pipe whose other end is here.
+ * With SERVICES it is one node of a cluster, with these services and nothing else. Whatever ends this process also ends its children: each holds a pipe whose
+ * other end is here.
  */
-import { mkdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ServiceBroker } from "moleculer";
 import { loadConfig, type Config, type Environment } from "../../config/index.ts";
@@ -10,36 +12,51 @@ import { closeDatabase } from "../../mixins/database/connection.ts";
 import brokerOptions from "../../moleculer.config.ts";
 import { replOptions } from "../operator/repl.ts";
 import { openSocket } from "../operator/socket.ts";
-import { superviseDisk, type SupervisedDisk } from "./disks.ts";
+import { superviseDisk } from "./disks.ts";
+import { launch, say, type Leave, type Stops } from "./launch.ts";
 import { startPostgres } from "./postgres.ts";
 import { secretFile } from "./secret.ts";
-
-/** Services, then disks, then the database each have limits of their own; after this, something is stuck and is left to the pipes. */
-const STOP_MS = 20_000;
+import type { Supervised } from "./supervise.ts";
 
 /** On a terminal, only what a person has to know, unless they ask for more. */
 const FOR_A_PERSON = { LOG_FORMAT: "pretty", LOG_LEVEL: "warn" };
 
-const say = (message: string): void => void process.stdout.write(`tritontube: ${message}\n`);
+const SERVICES = join(import.meta.dirname, "../../services");
 
-/** How often the parent is looked for: a port must be free again soon after npm was killed. */
-const PARENT_MS = 500;
-
-/** What was started, in order, with how to stop it: stopped in the reverse order. */
-type Stops = (() => Promise<unknown>)[];
-
-async function start(stops: Stops): Promise<void> {
+async function start(stops: Stops, leave: Leave): Promise<void> {
   const config = loadConfig({}, process.stdout.isTTY ? FOR_A_PERSON : {});
+  if (config.SERVICES !== undefined) return await startNode(config, config.SERVICES, stops);
   const dataDir = resolve(config.DATA_DIR);
   await mkdir(dataDir, { recursive: true });
-  const [database, disks] = await Promise.all([embeddedDatabase(config, dataDir, stops), embeddedDisks(config, dataDir, stops)]);
-  const broker = new ServiceBroker({ ...brokerOptions(loadConfig({ ...database, ...disks })), ...replOptions });
-  broker.loadServices(join(import.meta.dirname, "../../services"), "**/*.service.ts");
-  stops.push(closeDatabase, async () => await broker.stop());
-  await broker.start();
+  const [database, disks] = await Promise.all([embeddedDatabase(config, dataDir, stops, leave), embeddedDisks(config, dataDir, stops)]);
+  const broker = await startBroker(loadConfig({ ...database, ...disks }), await allServices(), stops);
   await listenToOperators(broker, dataDir, stops);
   say(`ready: open http://${config.HOST}:${portOf(broker, config)}/ (data in ${dataDir}; stop with ctrl-C)`);
   if (process.argv.includes("--repl")) broker.repl();
+}
+
+/** One of several processes: where the database and the disks are is said by the settings. */
+async function startNode(config: Config, names: readonly string[], stops: Stops): Promise<void> {
+  const known = await allServices();
+  const unknown = names.filter((name) => !known.includes(name));
+  if (unknown.length > 0) throw new Error(`SERVICES: there is no service ${unknown.join(", ")}; there are ${known.join(", ")}`);
+  const broker = await startBroker(config, names, stops);
+  const address = names.includes("gateway") ? `open http://${config.HOST}:${portOf(broker, config)}/` : broker.nodeID;
+  say(`ready: ${address} (${names.join(", ")})`);
+}
+
+async function startBroker(config: Config, names: readonly string[], stops: Stops): Promise<ServiceBroker> {
+  const broker = new ServiceBroker({ ...brokerOptions(config), ...replOptions });
+  for (const name of names) broker.loadService(fileOf(name));
+  stops.push(closeDatabase, async () => await broker.stop());
+  await broker.start();
+  return broker;
+}
+
+const fileOf = (service: string): string => join(SERVICES, service, `${service}.service.ts`);
+
+async function allServices(): Promise<readonly string[]> {
+  return (await readdir(SERVICES)).filter((name) => existsSync(fileOf(name)));
 }
 
 async function listenToOperators(broker: ServiceBroker, dataDir: string, stops: Stops): Promise<void> {
@@ -48,7 +65,7 @@ async function listenToOperators(broker: ServiceBroker, dataDir: string, stops: 
   else say("the path of the data folder is too long for a socket: `npm run repl` cannot reach this process");
 }
 
-async function embeddedDatabase(config: Config, dataDir: string, stops: Stops): Promise<Environment> {
+async function embeddedDatabase(config: Config, dataDir: string, stops: Stops, leave: Leave): Promise<Environment> {
   if (config.DATABASE_URL !== undefined) return {};
   const postgres = await startPostgres({ dataDir, log: say });
   // Nothing can go on without it, and the next start recovers it: better to end and say so than to answer 503 for ever.
@@ -68,7 +85,7 @@ async function embeddedDisks(config: Config, dataDir: string, stops: Stops): Pro
   return { DISKS: addresses.join(","), ...(config.DISK_SECRET === undefined ? { DISK_SECRET: secret } : {}) };
 }
 
-async function startDisk(dir: string, config: Config, secret: string, stops: Stops): Promise<SupervisedDisk> {
+async function startDisk(dir: string, config: Config, secret: string, stops: Stops): Promise<Supervised> {
   const disk = await superviseDisk({ dir, zone: config.ZONE, secret, logLevel: config.LOG_LEVEL, log: say });
   stops.push(() => disk.stop());
   return disk;
@@ -79,50 +96,4 @@ function portOf(broker: ServiceBroker, config: Config): number {
   return gateway?.server?.address()?.port ?? config.PORT;
 }
 
-/** Ends in the reverse order of starting, so that nothing loses what it stands on. */
-async function stop(stops: Stops): Promise<void> {
-  const timer = setTimeout(() => {
-    say(`not everything ended within ${STOP_MS / 1000} s; leaving`);
-    process.exit(1);
-  }, STOP_MS);
-  for (const end of stops.splice(0).toReversed()) {
-    await end().catch((error: unknown) => say(`while stopping: ${String(error)}`));
-  }
-  clearTimeout(timer);
-}
-
-const stops: Stops = [];
-let stopping = false;
-
-async function leave(code: number, why: string): Promise<void> {
-  if (stopping) return;
-  stopping = true;
-  say(why);
-  await stop(stops);
-  process.exit(code);
-}
-
-for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.on(signal, () => {
-    // A second one means that the person does not want to wait.
-    if (stopping) process.exit(1);
-    void leave(0, `${signal}: stopping`);
-  });
-}
-// npm cannot pass on a SIGKILL: without this, a killed `npm start` would leave us behind with the port.
-const parent = process.ppid;
-if (process.argv.includes("--exit-with-parent"))
-  setInterval(() => void (process.ppid === parent || leave(1, "the parent process is gone: stopping")), PARENT_MS).unref();
-
-// A bug must not leave a process behind that half works: stop, and let the next start recover.
-process.on("uncaughtException", (error) => void leave(1, `stopping after a mistake of ours: ${error.stack ?? error.message}`));
-process.on(
-  "unhandledRejection",
-  (error) => void leave(1, `stopping after a mistake of ours: ${error instanceof Error ? error.stack : String(error)}`),
-);
-
-try {
-  await start(stops);
-} catch (error) {
-  await leave(1, error instanceof Error ? error.message : String(error));
-}
+await launch(start);

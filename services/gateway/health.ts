@@ -1,6 +1,7 @@
 /** Whether the main job (take a video in, show it) works, and which part is to blame when it does not. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { ServiceBroker } from "moleculer";
+import { isBusUp } from "../../mixins/bus.ts";
 import { jobs, type QueueDepth } from "../jobs/contract.ts";
 import { errorType } from "../kernel/errors.ts";
 import { WRITE_QUORUM } from "../kernel/limits.ts";
@@ -54,12 +55,13 @@ export class Health {
     return { status: 200, json: { status: "ok", uptime: uptime() } };
   }
 
-  /** Whether requests can be sent here: every service that the main job needs is known. */
+  /** Whether requests can be sent here: every service that the main job needs is known, and can be asked. Moleculer goes on knowing them when NATS is away. */
   ready(): Answer {
     const needed = [videos.get, storage.write, ring.get];
-    const missing = needed
+    const unknown = needed
       .filter(({ name }) => !this.#broker.registry.actions.isAvailable(name))
       .map(({ name }) => name.replace(/\..*/, ""));
+    const missing = isBusUp(this.#broker) ? unknown : ["nats", ...unknown];
     return missing.length === 0 ? { status: 200, json: { status: "ok" } } : { status: 503, json: { status: "down", missing } };
   }
 
@@ -92,8 +94,9 @@ async function check(probe: () => Promise<Check>): Promise<Check> {
   return await Promise.race([asked, late]).finally(() => patience.abort());
 }
 
-/** Moleculer says "connected" through a whole outage of NATS (measured); only a round trip to the server tells. */
+/** Between two pings of the bus only a round trip to the server tells. */
 async function brokerCheck(broker: ServiceBroker): Promise<Check> {
+  if (!isBusUp(broker)) return { status: "down", error: "SERVICE_UNAVAILABLE" };
   const client = (broker.transit as { tx?: { client?: { flush?: () => Promise<void> } } } | undefined)?.tx?.client;
   await client?.flush?.();
   return { status: "ok", nodes: broker.registry.nodes.list({ onlyAvailable: true, withServices: false }).length };

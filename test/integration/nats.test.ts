@@ -11,7 +11,8 @@ import { onlyPerson } from "../../services/kernel/principal.ts";
 import { action, call, contract, implement, returns } from "../../services/kernel/rpc.ts";
 import videosService from "../../services/videos/videos.service.ts";
 import { videos } from "../../services/videos/contract.ts";
-import { startNats, type TestNats } from "../support/nats.ts";
+import type { SupervisedNats } from "../../deploy/local/cluster/nats.ts";
+import { startNats } from "../support/nats.ts";
 import { describeWith } from "../support/neighbours.ts";
 import { testDatabase, type TestDatabase } from "../support/postgres.ts";
 
@@ -26,7 +27,7 @@ const bytes = contract("bytes", {
 });
 
 describeWith("nats-server", "two nodes on one NATS server", () => {
-  let nats: TestNats;
+  let nats: SupervisedNats;
   let database: TestDatabase;
   let catalogue: ServiceBroker;
   let caller: ServiceBroker;

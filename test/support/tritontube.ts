@@ -9,7 +9,7 @@ import { eventually } from "./eventually.ts";
 const START_MS = 60_000;
 
 export interface TritonTube {
-  /** http://127.0.0.1:port */
+  /** http://127.0.0.1:port; of a node without a gateway its name. */
   readonly url: string;
   readonly pid: number;
   readonly dataDir: string;
@@ -21,9 +21,19 @@ export interface TritonTube {
   kill(): Promise<void>;
 }
 
-export async function startTritonTube(options: { dataDir?: string; env?: Record<string, string> } = {}): Promise<TritonTube> {
+interface Options {
+  readonly dataDir?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Of deploy/local; `start.ts` when not given. */
+  readonly launcher?: string;
+  /** Its arguments. */
+  readonly wishes?: readonly string[];
+}
+
+export async function startTritonTube(options: Options = {}): Promise<TritonTube> {
   const dataDir = options.dataDir ?? (await temporaryFolder("tritontube-"));
-  const child = spawn(process.execPath, [join(import.meta.dirname, "../../deploy/local/start.ts")], {
+  const launcher = join(import.meta.dirname, "../../deploy/local", options.launcher ?? "start.ts");
+  const child = spawn(process.execPath, [launcher, ...(options.wishes ?? [])], {
     env: { ...process.env, NODE_OPTIONS: "", DATA_DIR: dataDir, PORT: "0", LOG_LEVEL: "info", DISK_RESERVE_BYTES: "0", ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
@@ -33,7 +43,7 @@ export async function startTritonTube(options: { dataDir?: string; env?: Record<
   const url = await eventually(
     () => {
       if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}:\n${output.slice(-4000)}`);
-      return /ready: open (http:\/\/[^/]+)\//.exec(output)?.[1];
+      return /ready: (?:open )?(http:\/\/[^/]+(?=\/)|\S+ (?=\())/.exec(output)?.[1];
     },
     { timeoutMs: START_MS, what: "the start of TritonTube" },
   ).catch((error: unknown) => {

@@ -46,7 +46,7 @@ export const layers: readonly Layer[] = [
   {
     name: "launcher",
     owns: /^deploy\/local\//,
-    mayImport: ["launcher", "operator", "kernel", "config", "mixins", "shared adapter", "broker", "moleculer", "package", ...node],
+    mayImport: ["launcher", "operator", "kernel", "config", "mixins", "shared adapter", "broker", "moleculer", "zod", "package", ...node],
   },
   {
     name: "operator",

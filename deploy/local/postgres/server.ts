@@ -10,6 +10,7 @@ import { Client } from "pg";
 import { environment, type Binaries } from "./binaries.ts";
 import { SUPERUSER, type Cluster } from "./cluster.ts";
 import { freePort } from "../free-port.ts";
+import { kept } from "../keeper.ts";
 import type { ProcessUser } from "./home.ts";
 
 /** Recovery after a crash replays at most max_wal_size: seconds here, more on a slow disk. */
@@ -42,26 +43,14 @@ const settings = {
 };
 const careless = { fsync: "off", synchronous_commit: "off", full_page_writes: "off" };
 
-/**
- * Our process holds the other end of standard input. When that closes, whatever ended us, the server is asked for a fast shutdown.
- * The signals are for us: ctrl-C must not take the database away from services that are still finishing.
- */
-const KEEPER = `
-exec 3<&0
-trap "" INT TERM HUP QUIT
-"$@" 3<&- </dev/null & server=$!
-{ cat <&3 >/dev/null; kill -INT $server 2>/dev/null; } & watch=$!
-exec 3<&-
-wait $server; code=$?
-kill -KILL $watch 2>/dev/null
-exit $code`;
-
 export interface ServerOptions {
   readonly cluster: Cluster;
   readonly binaries: Binaries;
   readonly user: ProcessUser;
   readonly durable: boolean;
   readonly log: (message: string) => void;
+  /** To listen on when it is started; a free one when not given. */
+  readonly port?: number | undefined;
 }
 
 export interface Server {
@@ -104,7 +93,7 @@ async function attach({ cluster, log }: ServerOptions, lock: Lock, deadline: num
 /** undefined: another starter was quicker, or the processes of a killed server are not all gone yet. */
 async function startFresh(options: ServerOptions, stale: Lock | undefined, deadline: number): Promise<Server | undefined> {
   if (stale) await removeStaleLock(options, stale);
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const child = await launch(options, port);
   try {
     return await readyServer(child, options.cluster, port);
@@ -133,7 +122,8 @@ async function launch({ cluster, binaries, user, durable }: ServerOptions, port:
   const args = ["-D", cluster.data, ...all.flatMap(([name, value]) => ["-c", `${name}=${value}`])];
   const output = await openLog(cluster, user);
   try {
-    const child = spawn("/bin/sh", ["-c", KEEPER, "sh", binaries.postgres, ...args], {
+    const keeper = kept(binaries.postgres, args);
+    const child = spawn(keeper.file, [...keeper.args], {
       ...user,
       cwd: "/",
       env: environment,
