@@ -1,7 +1,6 @@
 /** From what a request shows to who asks. */
 import { createHash } from "node:crypto";
 import type { IncomingMessage } from "node:http";
-import { LRUCache } from "lru-cache";
 import { errorType } from "../kernel/errors.ts";
 import { anonymous, onlyPerson, type Principal } from "../kernel/principal.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
@@ -10,6 +9,7 @@ import { authorizationOf, sessionOf, type Credential } from "./domain/credential
 import { isOwnPage } from "./domain/origin.ts";
 import { verify, type Key } from "./domain/signature.ts";
 import type { Client } from "./http/client.ts";
+import { Remembered } from "./remembered.ts";
 
 /** A change of rights is told by an event; this is for when it is lost. */
 const REMEMBERED_MS = 5000;
@@ -24,8 +24,8 @@ type Shown = Credential | { readonly kind: "session"; readonly session: string }
 
 export class Identities {
   readonly #mode: AuthMode;
-  readonly #known = new LRUCache<string, Promise<Identity>>({ max: REMEMBERED_MAX, ttl: REMEMBERED_MS });
-  readonly #keys = new LRUCache<"keys", Promise<readonly Key[]>>({ max: 1, ttl: KEYS_MS });
+  readonly #known = new Remembered<Identity>({ max: REMEMBERED_MAX, freshMs: REMEMBERED_MS });
+  readonly #keys = new Remembered<readonly Key[]>({ max: 1, freshMs: KEYS_MS });
 
   constructor(mode: AuthMode) {
     this.#mode = mode;
@@ -37,7 +37,7 @@ export class Identities {
 
   /** Somebody's rights changed. */
   forget(): void {
-    this.#known.clear();
+    this.#known.forgetAll();
   }
 
   /**
@@ -68,24 +68,16 @@ export class Identities {
 
   /** Newest first. */
   keys(caller: Caller): Promise<readonly Key[]> {
-    const remembered = this.#keys.get("keys");
-    if (remembered) return remembered;
-    const asked = call(caller, users.signingKeys, {});
-    this.#keys.set("keys", asked);
-    asked.catch(() => this.#keys.delete("keys"));
-    return asked;
+    return this.#keys.get("keys", async () => await call(caller, users.signingKeys, {}));
   }
 
   /** By the hash of what was shown: a dump of this memory lets nobody in. */
   #identify(caller: Caller, shown: Shown, { address }: Client): Promise<Identity> {
     const key = createHash("sha256").update(JSON.stringify(shown)).digest("base64");
-    const remembered = this.#known.get(key);
-    if (remembered) return remembered;
-    const asked = call(caller, users.identify, shown.kind === "password" ? { ...shown, address } : shown);
-    this.#known.set(key, asked, { ttl: shown.kind === "password" ? PASSWORD_REMEMBERED_MS : REMEMBERED_MS });
+    const prove = async (): Promise<Identity> =>
+      await call(caller, users.identify, shown.kind === "password" ? { ...shown, address } : shown);
     // What is wrong is not remembered: it would be a way to fill this memory, and a new token is right at once.
-    asked.catch(() => this.#known.delete(key));
-    return asked;
+    return this.#known.get(key, prove, { freshMs: shown.kind === "password" ? PASSWORD_REMEMBERED_MS : REMEMBERED_MS });
   }
 }
 

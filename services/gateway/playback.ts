@@ -15,6 +15,7 @@ import { durationS, frameAt, segmentCount } from "./domain/presentation.ts";
 import { storyboardVtt } from "./domain/storyboard.ts";
 import type { Content } from "./http/reply.ts";
 import type { Plays } from "./plays.ts";
+import { Remembered } from "./remembered.ts";
 import type { Waiter, WaitingRoom } from "./waiting.ts";
 
 /** How long a video counts as existing without being asked for. The event of its deletion comes sooner; this is for when it is lost. */
@@ -48,9 +49,9 @@ export interface Viewer {
 }
 
 export class PlaybackDirectory {
-  readonly #videos = new LRUCache<string, Promise<Playback>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
-  readonly #thumbnails = new LRUCache<string, Promise<VideoBlob>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
-  readonly #storyboards = new LRUCache<string, Promise<Storyboard>>({ max: VIDEOS_MAX, ttl: EXISTS_MS });
+  readonly #videos = new Remembered<Playback>({ max: VIDEOS_MAX, freshMs: EXISTS_MS });
+  readonly #thumbnails = new Remembered<VideoBlob>({ max: VIDEOS_MAX, freshMs: EXISTS_MS });
+  readonly #storyboards = new Remembered<Storyboard>({ max: VIDEOS_MAX, freshMs: EXISTS_MS });
   readonly #stills = new LRUCache<string, Promise<Uint8Array>>({ max: STILLS_MAX });
   /** Rows never change: the revision is part of their address. Whether the video is still there is the first cache's question. */
   readonly #pages = new LRUCache<string, Promise<SegmentPage>>({ max: PAGES_MAX });
@@ -64,9 +65,9 @@ export class PlaybackDirectory {
 
   /** What was remembered of a video is no longer true. */
   forget(id: string): void {
-    this.#videos.delete(id);
-    this.#thumbnails.delete(id);
-    this.#storyboards.delete(id);
+    this.#videos.forget(id);
+    this.#thumbnails.forget(id);
+    this.#storyboards.forget(id);
   }
 
   async dash(viewer: Viewer, id: string): Promise<Content> {
@@ -103,7 +104,7 @@ export class PlaybackDirectory {
 
   async thumbnail(viewer: Viewer, id: string): Promise<Content> {
     const { caller, as } = viewer;
-    return picture(viewer, seen(as, await remember(this.#thumbnails, id, () => call(caller, videos.thumbnail, { id }))));
+    return picture(viewer, seen(as, await this.#thumbnails.get(id, () => call(caller, videos.thumbnail, { id }))));
   }
 
   /** The frame nearest to a time, s. INVALID_REQUEST behind the end. Where it is not made yet it is waited for, as players do. */
@@ -147,11 +148,11 @@ export class PlaybackDirectory {
   }
 
   async #storyboard({ caller, as }: Viewer, id: string): Promise<Storyboard> {
-    return seen(as, await remember(this.#storyboards, id, () => call(caller, videos.storyboard, { id })));
+    return seen(as, await this.#storyboards.get(id, () => call(caller, videos.storyboard, { id })));
   }
 
   async #playback({ caller, as }: Viewer, id: string): Promise<Playback> {
-    return seen(as, await remember(this.#videos, id, () => call(caller, videos.playback, { id })));
+    return seen(as, await this.#videos.get(id, () => call(caller, videos.playback, { id })));
   }
 
   async #rendition(viewer: Viewer, at: StreamAddress): Promise<{ playback: Playback; rendition: PlaybackRendition }> {

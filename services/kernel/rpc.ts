@@ -29,6 +29,12 @@ const TIMEOUT_MS = 10_000;
 /** Attempts after the first of an idempotent call: three nodes of a service cover a rolling restart. */
 const RETRIES = 2;
 
+/**
+ * Calls of one action that a node works on at once, and those that wait for their turn: eight connections to the database answer 64 as fast as any number, and
+ * a thousand behind them are answered before their callers give up. More is refused (TOO_BUSY), and one action that hangs takes no memory without an end.
+ */
+const BULKHEAD = { enabled: true, concurrency: 64, maxQueueSize: 1024 };
+
 export interface Action<P extends z.ZodType = z.ZodType, R = unknown> extends ActionSpec<P, R> {
   readonly name: string;
 }
@@ -100,6 +106,8 @@ export function implement<TThis = Service>() {
 function schemaOf<TThis>(spec: Action, handler: (this: TThis, params: unknown, ctx: Context) => Promise<unknown>): ActionSchema<TThis> {
   return {
     visibility: spec.scope === "node" ? "protected" : "public",
+    // What streams has limits of its own.
+    ...(spec.scope === "cluster" ? { bulkhead: BULKHEAD } : {}),
     async handler(this: TThis, ctx: Context) {
       return await handler.call(this, parse(spec, ctx.params), ctx);
     },

@@ -36,6 +36,13 @@ function problemType(error: unknown): ErrorType {
   return errorType(error) ?? (typeof type === "string" && Object.hasOwn(foreign, type) ? foreign[type] : undefined) ?? "INTERNAL";
 }
 
+/** Whether an error says that whoever was asked is away, and nothing about what was asked for. */
+export function isAway(error: unknown): boolean {
+  return AWAY.has(problemType(error));
+}
+
+const AWAY: ReadonlySet<ErrorType> = new Set<ErrorType>(["SERVICE_UNAVAILABLE", "DATABASE_UNAVAILABLE", "TOO_BUSY"]);
+
 /** Makes the document. `path` is the request's target without its query, which may hold secrets. */
 export function problemOf(error: unknown, request: { readonly id: string; readonly path: string }): Problem {
   const code = problemType(error);

@@ -138,3 +138,31 @@ describe("on brokers", () => {
     expect(heard).toEqual([{ force: 12 }]);
   });
 });
+
+it("works on a bounded number of calls at once, lets a bounded number wait, and refuses more", async () => {
+  const broker = new ServiceBroker({ logger: false });
+  const held = Promise.withResolvers<null>();
+  let running = 0;
+  const handlers = {
+    sink: async () => {
+      running += 1;
+      return await held.promise;
+    },
+  };
+  broker.createService({ name: "harbour", actions: implement()({ sink: harbour.sink }, handlers) });
+  await broker.start();
+  const outcomes = Array.from(
+    { length: 64 + 1024 + 5 },
+    async () =>
+      await call(broker, harbour.sink, { ship: "Argo" }).then(
+        () => "answered",
+        ({ type }: { type?: string }) => type,
+      ),
+  );
+  expect(await Promise.race(outcomes.slice(-5))).toBe("QUEUE_FULL");
+  expect(running).toBe(64);
+  held.resolve(null);
+  const ends = Object.groupBy(await Promise.all(outcomes), (end) => end ?? "");
+  expect([ends["answered"]?.length, ends["QUEUE_FULL"]?.length]).toEqual([64 + 1024, 5]);
+  await broker.stop();
+});
