@@ -1,15 +1,16 @@
 /**
- * `npm run bench:storage [-- --rounds 3 --large 1024 --delay 5 --only 1MB]`: blobs of 100 KB, 1 MB, 8 MB and `large` MiB, written to and read from three
- * disks (three copies, two durable before the answer, verified when read), in turns with a plain node:http server that keeps one copy (the same
- * hash, the same fsync) and, for reads, with nginx. Then the same through a wire of `delay` ms, and what a reader costs that has stopped reading.
- * Every client runs in this process, and hashes what it reads from the rivals: nobody else has verified it. The first round of each is not
- * counted: both sides run code then that V8 has not compiled yet. Ratios are those of the medians of bytes a second and, beside them, of CPU a
- * byte, of all processes of a side with its client and its database: what else the machine does moves that less. The database does not sync.
+ * `npm run bench:storage [-- --rounds 5 --large 1024 --delay 5 --only 1MB]`: blobs of 100 KB, 1 MB, 8 MB and `large` MiB, written to and read from three
+ * disks, in turns with a plain node:http server that keeps one copy and, for reads, with nginx. Then the same through a wire of `delay` ms, and what a
+ * reader costs that has stopped reading. Every client runs in this process.
+ *
+ * Both sides promise the same. A write is answered when it is hashed, fsynced, renamed, and its folder fsynced: all three copies of ours, as no disk is
+ * late. A read is verified where it is read from the medium and where it arrives. nginx verifies nothing, only its client hashes what comes.
+ * A read is cold when no file of the round is in the page cache, and warm right after that.
  */
 import { fork, type ChildProcess } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, open, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { Agent, createServer, get, request, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -21,10 +22,10 @@ import { storage } from "../services/storage/contract.ts";
 import { startCluster, type Cluster } from "../test/support/cluster.ts";
 import { removeFolder, temporaryFolder } from "../test/support/tritontube.ts";
 import { delayModule } from "./delay.ts";
+import { Comparison, HEAD, type Load, type Side } from "./comparison.ts";
 import { startNginx } from "./nginx.ts";
-import { cpuSeconds, family } from "./processes.ts";
+import { family } from "./processes.ts";
 import { rivalModule } from "./rival.ts";
-import { median } from "./statistics.ts";
 
 /** The memory of stalled readers is looked at until it stays the same, for half a minute at most. */
 const LOOK_MS = 500;
@@ -35,14 +36,6 @@ const MiB = 1024 * KiB;
 /** What a socket brings at once. */
 const SLICE_BYTES = 64 * KiB;
 const AGENT = new Agent({ keepAlive: true });
-
-interface Load {
-  readonly name: string;
-  readonly bytes: number;
-  /** Blobs in one measurement, and how many at a time. */
-  readonly count: number;
-  readonly lanes: number;
-}
 
 /** Bytes that nobody has stored yet: one random mebibyte again and again, numbered. */
 let serial = 0;
@@ -55,13 +48,6 @@ function* unique(size: number): Generator<Buffer> {
   }
 }
 const sourceOf = (size: number): Readable => Readable.from(unique(size), { objectMode: false, highWaterMark: MiB });
-
-interface Side {
-  /** Who works for it. */
-  pids(): Promise<number[]>;
-  put(size: number, key: string): Promise<string>;
-  get(key: string): Promise<number>;
-}
 
 function tritontube({ broker }: Cluster): Side {
   return {
@@ -107,104 +93,6 @@ function http(url: string, servers: readonly number[]): Side {
   };
 }
 
-interface Measured {
-  /** Bytes a second, and a second of CPU. */
-  readonly rate: number;
-  readonly perCpu: number;
-}
-
-/** `count` pieces of work, `lanes` at a time. */
-async function measure({ bytes, count, lanes }: Load, side: Side, work: (index: number) => Promise<unknown>): Promise<Measured> {
-  const pids = await side.pids();
-  const before = await cpuSeconds(pids);
-  let next = 0;
-  const started = performance.now();
-  const lane = async (): Promise<void> => {
-    while (next < count) await work(next++);
-  };
-  await Promise.all(Array.from({ length: lanes }, lane));
-  const seconds = (performance.now() - started) / 1000;
-  return { rate: (bytes * count) / seconds, perCpu: (bytes * count) / ((await cpuSeconds(pids)) - before) };
-}
-
-/**
- * Has the machine's host give memory for as much page cache as is about to be written: a virtual machine gets it with the first touch of each page,
- * at ten times the cost of the write, and whoever happens to touch it would pay.
- */
-async function warmPages(folder: string, bytes: number): Promise<void> {
-  const path = join(folder, "pages");
-  const file = await open(path, "w");
-  for (let at = 0; at < bytes; at += MiB) await file.write(block, 0, MiB, at);
-  await file.close();
-  await rm(path);
-}
-
-type Sides = { readonly ours: Side; readonly rival: Side; readonly nginx?: Side };
-const COPIES = { ours: 3, rival: 1 };
-
-class Comparison {
-  readonly #load: Load;
-  readonly #sides: Sides;
-  readonly #folder: string;
-  readonly #put = { ours: [] as Measured[], rival: [] as Measured[] };
-  readonly #get = { ours: [] as Measured[], rival: [] as Measured[], nginx: [] as Measured[] };
-
-  constructor(load: Load, sides: Sides, folder: string) {
-    this.#load = load;
-    this.#sides = sides;
-    this.#folder = folder;
-  }
-
-  async run(rounds: number): Promise<string> {
-    for (let round = 0; round <= rounds; round++) await this.#round(round);
-    for (const measured of [...Object.values(this.#put), ...Object.values(this.#get)]) measured.shift();
-    return this.#row();
-  }
-
-  async #round(round: number): Promise<void> {
-    const { bytes, count, name } = this.#load;
-    const keys = { ours: [] as string[], rival: [] as string[] };
-    for (const who of ["rival", "ours"] as const) {
-      await warmPages(this.#folder, bytes * count * COPIES[who]);
-      const side = this.#sides[who];
-      const put = async (n: number): Promise<void> => void (keys[who][n] = await side.put(bytes, `${name}-${round}-${n}`));
-      this.#put[who].push(await measure(this.#load, side, put));
-    }
-    for (const who of ["rival", "nginx", "ours"] as const) {
-      const side = this.#sides[who];
-      const from = keys[who === "ours" ? "ours" : "rival"];
-      if (side) this.#get[who].push(await measure(this.#load, side, async (n) => await this.#read(side, from[n]!)));
-    }
-  }
-
-  async #read(side: Side, key: string): Promise<void> {
-    const size = await side.get(key);
-    if (size !== this.#load.bytes) throw new Error(`${size} of ${this.#load.bytes} bytes came`);
-  }
-
-  #row(): string {
-    const puts = [mb(this.#put.ours), mb(this.#put.rival), 3 * ratio(this.#put, "rate"), 3 * ratio(this.#put, "perCpu")];
-    const gets = [mb(this.#get.ours), mb(this.#get.rival), ratio(this.#get, "rate"), ratio(this.#get, "perCpu")];
-    const nginx = [mb(this.#get.nginx), ratio({ ours: this.#get.ours, rival: this.#get.nginx }, "rate")];
-    const cells = [this.#load.name, ...puts, ...gets, ...nginx];
-    return cells.map((cell) => (typeof cell === "number" ? told(cell, 2) : cell).padStart(9)).join(" ");
-  }
-}
-
-function medianOf(measured: readonly Measured[], what: keyof Measured): number {
-  return median(measured.map((each) => each[what]));
-}
-
-function ratio({ ours, rival }: { ours: readonly Measured[]; rival: readonly Measured[] }, what: keyof Measured): number {
-  return medianOf(ours, what) / medianOf(rival, what);
-}
-
-const told = (value: number, digits: number): string => (Number.isNaN(value) ? "-" : value.toFixed(digits));
-const mb = (measured: readonly Measured[]): string => told(medianOf(measured, "rate") / 1e6, 0);
-const HEAD = ["blob", "PUT MB/s", "rival", "a copy ×", "by CPU", "GET MB/s", "rival", "×", "by CPU", "nginx", "×"]
-  .map((cell) => cell.padStart(9))
-  .join(" ");
-
 async function start(module: string, ...given: string[]): Promise<{ child: ChildProcess; answer: unknown }> {
   const child = fork(module, given);
   const [answer] = (await once(child, "message")) as [unknown];
@@ -246,10 +134,12 @@ async function stalledReaders(cluster: Cluster, readers: number): Promise<string
   return `${readers} stalled readers: ${(each / 1e6).toFixed(2)} MB each`;
 }
 
+const filesOf = ({ disks }: Cluster): string[] => disks.map(({ dir }) => dir);
+
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
-      rounds: { type: "string", default: "3" },
+      rounds: { type: "string", default: "5" },
       large: { type: "string", default: "1024" },
       delay: { type: "string", default: "5" },
       only: { type: "string" },
@@ -275,7 +165,7 @@ async function main(): Promise<void> {
       console.log(HEAD);
       for (const load of loads) {
         const sides = { ours: tritontube(cluster), rival: http(url, [rival.child.pid!]), nginx: http(nginx.url, []) };
-        console.log(await new Comparison(load, sides, folder).run(rounds));
+        console.log(await new Comparison(load, sides, { scratch: folder, files: [folder, ...filesOf(cluster)] }).run(rounds));
       }
       console.log(await stalledReaders(cluster, 20));
     } finally {
@@ -292,9 +182,9 @@ async function main(): Promise<void> {
       try {
         console.log(`\nthrough a wire of ${values.delay} ms`);
         console.log(HEAD);
-        for (const load of loads.filter(({ count }) => count > 1)) {
+        for (const load of loads) {
           const sides = { ours: tritontube(distant), rival: http(`http://${far}`, [rival.child.pid!]) };
-          console.log(await new Comparison(load, sides, folder).run(rounds));
+          console.log(await new Comparison(load, sides, { scratch: folder, files: [folder, ...filesOf(distant)] }).run(rounds));
         }
       } finally {
         await distant.stop();
