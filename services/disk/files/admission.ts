@@ -1,6 +1,7 @@
 /** Whether chunks are let in: the room on the filesystem, what is promised of it, and whether the medium takes writes at all. */
 import { join } from "node:path";
 import { failure } from "../../kernel/errors.ts";
+import { CHUNK_BYTES_MAX } from "../../kernel/limits.ts";
 import { faultOf } from "../domain/faults.ts";
 import { lacking, type Room, roomLeft, whyReadOnly } from "../domain/room.ts";
 import type { Bin } from "./bin.ts";
@@ -9,6 +10,17 @@ import { replaceFile } from "./io.ts";
 import type { Files } from "./port.ts";
 
 type Filesystem = Awaited<ReturnType<Files["statfs"]>>;
+
+/** A look at the filesystem is good for so long, where it shows room for 64 of the largest chunks: each costs a call, and small chunks come by the hundred. */
+const LOOK_MS = 100;
+const AMPLE_BYTES = 64 * CHUNK_BYTES_MAX;
+
+/** What the filesystem said, and what is promised of it: then, and since. */
+interface Look {
+  readonly filesystem: Filesystem;
+  readonly atMs: number;
+  promisedBytes: number;
+}
 
 interface RoomNow {
   readonly capacityBytes: number;
@@ -23,6 +35,7 @@ export class Admission {
   readonly #trash: Bin;
   readonly #reserveBytes: number;
   #promisedBytes = 0;
+  #looked: Look | undefined;
   /** Why the medium takes no writes. */
   #broken = "";
   #shrinking: Promise<void> | undefined;
@@ -34,18 +47,18 @@ export class Admission {
   }
 
   async now(): Promise<RoomNow> {
-    const filesystem = await this.#look();
-    const room = this.#roomOf(filesystem);
+    const { filesystem, promisedBytes } = await this.#look();
+    const room = this.#roomOf(filesystem, promisedBytes);
     return { capacityBytes: filesystem.blocks * filesystem.bsize, freeBytes: roomLeft(room), readOnly: this.#broken || whyReadOnly(room) };
   }
 
   /** Keeps room for a chunk until `release`; old files of the trash make way for it. DISK_FULL, DISK_READ_ONLY. */
   async promise(size: number): Promise<void> {
     if (this.#broken) throw failure("DISK_READ_ONLY", this.#broken);
-    for (let before = Infinity; ;) {
-      const filesystem = await this.#look();
+    for (let before = Infinity; !this.#isAmple();) {
+      const { filesystem } = await this.#look();
       // Nothing is awaited between this and the promise: two writers cannot both be given the last room.
-      const room = this.#roomOf(filesystem);
+      const room = this.#roomOf(filesystem, this.#promisedBytes);
       const left = roomLeft(room);
       if (left < size) throw failure("DISK_FULL", `A chunk of ${size} bytes does not fit: ${left} are left above the reserve.`);
       const short = lacking(room, size);
@@ -57,6 +70,7 @@ export class Admission {
       await (this.#shrinking ??= this.#trash.shrink(short).finally(() => (this.#shrinking = undefined)));
     }
     this.#promisedBytes += size;
+    if (this.#looked) this.#looked.promisedBytes += size;
   }
 
   release(size: number): void {
@@ -84,15 +98,25 @@ export class Admission {
     return !this.#broken;
   }
 
-  async #look(): Promise<Filesystem> {
-    return await this.#folder.files.statfs(this.#folder.chunks);
+  async #look(): Promise<Look> {
+    const filesystem = await this.#folder.files.statfs(this.#folder.chunks);
+    this.#looked = { filesystem, atMs: this.#folder.files.now(), promisedBytes: this.#promisedBytes };
+    return this.#looked;
   }
 
-  #roomOf(fs: Filesystem): Room {
+  /** What has been promised since the look may have been written since: it is not given back before the next one. */
+  #isAmple(): boolean {
+    if (!this.#looked || Math.abs(this.#folder.files.now() - this.#looked.atMs) > LOOK_MS) return false;
+    const room = this.#roomOf(this.#looked.filesystem, this.#looked.promisedBytes);
+    const short = lacking(room, AMPLE_BYTES);
+    return short.files + short.bytes === 0;
+  }
+
+  #roomOf(fs: Filesystem, promisedBytes: number): Room {
     return {
       freeBytes: fs.bavail * fs.bsize,
       reserveBytes: this.#reserveBytes,
-      promisedBytes: this.#promisedBytes,
+      promisedBytes,
       trash: this.#trash.content,
       // Filesystems that make inodes as they go (btrfs) report none.
       freeFiles: fs.files > 0 ? fs.ffree : undefined,

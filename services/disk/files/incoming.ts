@@ -14,6 +14,7 @@ export class Incoming {
   readonly #hash = createHash("sha256");
   readonly #sums = new BlockSums();
   #size = 0;
+  #isNamed = false;
 
   private constructor(header: PutHeader, path: string, files: Files, file: OpenFile) {
     this.header = header;
@@ -52,8 +53,15 @@ export class Incoming {
     return Uint32Array.from(this.#sums.end());
   }
 
-  /** Leaves nothing behind. Harmless after `finish` and rename. */
+  /** Gives what is finished its own name. */
+  async name(path: string): Promise<void> {
+    await this.#files.rename(this.path, path);
+    this.#isNamed = true;
+  }
+
+  /** Leaves nothing behind under the temporary name. */
   async discard(): Promise<void> {
+    if (this.#isNamed) return;
     await this.#file.close().catch(() => undefined);
     await this.#files.rm(this.path, { force: true });
   }

@@ -100,9 +100,7 @@ export class ChunkStore {
   /** Lets a chunk in. Undefined when it is here already and durable. DISK_STALE_EPOCH, DISK_FULL, DISK_READ_ONLY. */
   async begin(header: PutHeader): Promise<Incoming | undefined> {
     await this.#epoch.admit(header.epoch);
-    // What rotted since it was stored must not stand for the good bytes that are offered now.
-    await this.verify(header.hash, atOnce).catch(unlessNotFound);
-    if (await this.#turns.take(header.hash, () => this.#holds(header))) return undefined;
+    if (await this.#holdsGood(header)) return undefined;
     await this.#admission.promise(header.size);
     try {
       const path = join(this.folder.tmp, `${header.hash}.${(this.#drafts += 1)}`);
@@ -120,9 +118,9 @@ export class ChunkStore {
     return await this.#turns.take(header.hash, async () => {
       // A ring that changed during the upload may have given the chunk to other disks.
       await this.#epoch.admit(header.epoch);
-      if (await this.#holds(header)) return true;
-      // These bytes are verified: a file of another length under this name is not, and is replaced.
       const there = await statIfThere(this.#files, this.#pathOf(header.hash));
+      if (there && (await this.#stands(header, there))) return true;
+      // These bytes are verified: a file of another length under this name is not, and is replaced.
       await this.#name(incoming);
       if (there) this.#census.removed(header.hash, Number(there.size));
       this.#census.added(header.hash, header.size);
@@ -288,11 +286,22 @@ export class ChunkStore {
     });
   }
 
-  /** Whether a chunk is here as declared, and stays through a power cut. Its file is another one afterwards for those who want to delete it. */
-  async #holds(header: PutHeader): Promise<boolean> {
+  /** Whether a chunk is here and good: what rotted since it was stored must not stand for the good bytes that are offered now. */
+  async #holdsGood(header: PutHeader): Promise<boolean> {
+    const look = async (): Promise<FileStats | undefined> => await statIfThere(this.#files, this.#pathOf(header.hash));
+    // Most chunks are new: whoever is just storing this one is met when it gets its name.
+    if (!(await look())) return false;
+    await this.verify(header.hash, atOnce).catch(unlessNotFound);
+    return await this.#turns.take(header.hash, async () => {
+      const there = await look();
+      return there !== undefined && (await this.#stands(header, there));
+    });
+  }
+
+  /** Whether the file of a chunk is as declared, and stays through a power cut. It is another one afterwards for those who want to delete it. */
+  async #stands(header: PutHeader, there: FileStats): Promise<boolean> {
+    if (Number(there.size) !== header.size) return false;
     const path = this.#pathOf(header.hash);
-    const there = await statIfThere(this.#files, path);
-    if (Number(there?.size) !== header.size) return false;
     // A former process may have died between rename and sync.
     await this.#settle(dirname(path));
     await this.#files.touch(path);
@@ -302,29 +311,34 @@ export class ChunkStore {
   async #name(incoming: Incoming): Promise<void> {
     const path = this.#pathOf(incoming.header.hash);
     const folder = dirname(path);
-    await this.#settle(folder);
-    await this.#files.rename(incoming.path, path);
+    if (!this.#durable.has(folder)) await this.#files.mkdir(folder, { recursive: true });
+    await incoming.name(path);
     try {
-      await syncFolder(this.#files, folder);
+      await this.#sync(folder);
     } catch (error) {
       // What is not durable must not be found; nor told, where it cannot be taken back either.
-      this.#durable.delete(folder);
       await this.#files.rm(path, { force: true });
       throw error;
     }
   }
 
-  /** Makes a folder below chunks/, and everything that is in it already durable. */
+  /** Makes everything that is in a folder below chunks/ durable, unless it is so. */
   async #settle(folder: string): Promise<void> {
-    if (this.#durable.has(folder)) return;
-    if (folder !== this.folder.chunks) {
-      const parent = dirname(folder);
-      await this.#settle(parent);
-      await this.#files.mkdir(folder, { recursive: true });
-      await syncFolder(this.#files, parent);
+    if (!this.#durable.has(folder)) await this.#sync(folder);
+  }
+
+  /** Makes the entries of a folder durable, and its own where that is not known; all at once, so that the medium takes them together. */
+  async #sync(folder: string): Promise<void> {
+    const folders = [folder];
+    for (let below = folder; below !== this.folder.chunks && !this.#durable.has(below); below = dirname(below))
+      folders.push(dirname(below));
+    try {
+      await Promise.all(folders.map(async (each) => await syncFolder(this.#files, each)));
+      for (const each of folders) this.#durable.add(each);
+    } catch (error) {
+      for (const each of folders) this.#durable.delete(each);
+      throw error;
     }
-    await syncFolder(this.#files, folder);
-    this.#durable.add(folder);
   }
 
   async #bin(hash: string, bytes: number, bin: Bin): Promise<void> {

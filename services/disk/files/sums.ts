@@ -29,6 +29,8 @@ type Pause = (bytes: number) => Promise<void>;
 export class Sums {
   readonly #files: Files;
   readonly #folder: string;
+  /** Folders that are there. */
+  readonly #made = new Set<string>();
   /** Counted by size: a limit of entries would take all of its memory at once. */
   readonly #remembered = new LRUCache<string, Table>({ maxSize: REMEMBERED_MAX, sizeCalculation: () => 1 });
 
@@ -70,9 +72,11 @@ export class Sums {
 
   async #write({ hash, size }: { readonly hash: string; readonly size: number }, table: Table): Promise<void> {
     if (size < KEPT_FROM_BYTES) return;
+    const path = this.#pathOf(hash);
+    const folder = dirname(path);
     try {
-      const path = this.#pathOf(hash);
-      await this.#files.mkdir(dirname(path), { recursive: true });
+      if (!this.#made.has(folder)) await this.#files.mkdir(folder, { recursive: true });
+      this.#made.add(folder);
       const file = await this.#files.open(path, "w");
       try {
         await writeFully(file, encode(table), 0);
@@ -80,7 +84,8 @@ export class Sums {
         await file.close();
       }
     } catch {
-      // They can be made again.
+      // They can be made again, and so can the folder.
+      this.#made.delete(folder);
     }
   }
 
