@@ -70,6 +70,8 @@ function optionsOf({ deadlineMs }: CallLimits): CallOptions {
 class Watch {
   readonly #limits: CallLimits;
   #patience: NodeJS.Timeout | undefined;
+  /** How long that is. */
+  #ms = 0;
   #stopped: { readonly reason: unknown } | undefined;
   call: Cancellable | undefined;
 
@@ -80,7 +82,10 @@ class Watch {
     this.#wait(limits.firstMs);
   }
 
-  readonly progressed = (): void => this.#wait(this.#limits.idleMs);
+  readonly progressed = (): void => {
+    if (this.#ms === this.#limits.idleMs) this.#patience?.refresh();
+    else this.#wait(this.#limits.idleMs);
+  };
 
   reasonOf(error: unknown): unknown {
     return this.#stopped ? this.#stopped.reason : failureOf(error as ServiceError, this.#limits.address);
@@ -96,6 +101,7 @@ class Watch {
     const stalled = () => this.#stop(failure("DISK_UNAVAILABLE", `Disk ${address}: nothing moved for ${ms} ms.`, { data: { address } }));
     clearTimeout(this.#patience);
     this.#patience = setTimeout(stalled, ms);
+    this.#ms = ms;
   }
 
   readonly #aborted = (): void => this.#stop(this.#limits.signal?.reason);

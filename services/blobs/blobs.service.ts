@@ -9,8 +9,8 @@ import { failure } from "../kernel/errors.ts";
 import { implement } from "../kernel/rpc.ts";
 import { blobs, type BlobManifest } from "./contract.ts";
 import { blobName } from "./domain/manifest.ts";
-import { assertCurrent, concatBlobs, findBlob, insertBlob } from "./store/blobs.ts";
-import { assertLeased, chunksIn, digestsOf, knownChunks, leaseChunks } from "./store/chunks.ts";
+import { assertInTime, concatBlobs, findBlob, insertBlob } from "./store/blobs.ts";
+import { chunksIn, digestsOf, knownChunks, leaseChunks } from "./store/chunks.ts";
 import { backlog, disksDue, forgetCopies, noteMissing, postponeCopies, takeDue } from "./store/copies.ts";
 import { collect, forgetChunks, leavingChunks, leavingOf } from "./store/garbage.ts";
 import { unneeded, usage } from "./store/usage.ts";
@@ -39,8 +39,7 @@ const service: ServiceSchema<object, object, object, BlobsService> = {
       const blob = blobName(size, chunks);
       await transaction(this.db, async (tx) => {
         await lockRing(tx, "shared");
-        await assertCurrent(tx, epoch);
-        await assertLeased(tx, leasedAt, this.graceSeconds);
+        await assertInTime(tx, { epoch, leasedAt }, this.graceSeconds);
         await insertBlob(tx, { blob, size, chunks });
         await noteMissing(tx, missing);
       });

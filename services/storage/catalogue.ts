@@ -42,9 +42,11 @@ export class Catalogue {
     return await call(this.#caller, blobs.lease, { chunks: [{ chunk, size }] });
   }
 
-  /** Fails as blobs.commit does. */
+  /** Fails as blobs.commit does. The blob is known here from then on: what has just been written is read soon. */
   async commit(blob: NewBlob): Promise<{ blob: string }> {
-    return await call(this.#caller, blobs.commit, blob);
+    const committed = await call(this.#caller, blobs.commit, blob);
+    this.#manifests.set(committed.blob, { ...committed, size: blob.size, chunks: ownBytes(blob.chunks) });
+    return committed;
   }
 
   async reportMissing(copies: readonly MissingCopy[]): Promise<void> {

@@ -1,29 +1,52 @@
 /** The rows of blobs, and what is counted in the rows of their chunks. */
-import { execute, one, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
+import { one, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { ownBytes } from "../../kernel/bytes.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { BlobManifest } from "../contract.ts";
 import { distinctChunks, joined } from "../domain/manifest.ts";
 import { bytesOf } from "./names.ts";
 
-/** DISK_STALE_EPOCH when the ring has changed since `epoch`: the writer does not know the present owners. */
-export async function assertCurrent(tx: Tx, epoch: number): Promise<void> {
-  const active = await one<{ epoch: number }>(tx, "select epoch from rings order by epoch desc limit 1");
+interface Written {
+  /** Of the ring that the writer knows. */
+  readonly epoch: number;
+  /** When the first of its chunks was leased. */
+  readonly leasedAt: string;
+}
+
+/**
+ * DISK_STALE_EPOCH when the ring has changed since `epoch`: the writer does not know the present owners. CHUNK_NOT_LEASED when so much time has passed
+ * since the first lease that the collector may have been there.
+ */
+export async function assertInTime(tx: Tx, { epoch, leasedAt }: Written, graceSeconds: number): Promise<void> {
+  const active = await one<{ epoch: number; lasts: boolean }>(
+    tx,
+    "select epoch, $1::timestamptz > now() - $2::integer * interval '1 s' as lasts from rings order by epoch desc limit 1",
+    [leasedAt, graceSeconds],
+  );
   if (!active) throw failure("RING_EMPTY", "There is no ring yet.");
   if (epoch < active.epoch) throw failure("DISK_STALE_EPOCH", `The ring is at epoch ${active.epoch}, and the writer at ${epoch}.`);
+  if (!active.lasts) throw failure("CHUNK_NOT_LEASED", `The chunks were leased for ${graceSeconds} s, and the blob took longer.`);
 }
 
 /**
  * The same bytes have the same name: a blob that is there already is the blob, and is as new as if it had just been made. A new one is counted in
- * each of its chunks, once. CHUNK_NOT_LEASED when one of them is not there for certain.
+ * each of its chunks, once. Those are locked in the order of their names, as everywhere, or two transactions wait for each other for ever.
+ * CHUNK_NOT_LEASED when one of them is not there for certain.
  */
 export async function insertBlob(tx: Tx, { blob, size, chunks }: BlobManifest): Promise<void> {
-  const row = await one<{ made: boolean }>(
+  const contained = distinctChunks(chunks);
+  const row = await one<{ made: boolean; counted: number }>(
     tx,
-    `insert into blobs (id, size, chunks) values ($1, $2, $3) on conflict (id) do update set touched_at = now() returning xmax = 0 as made`,
-    [bytesOf(blob), size, Buffer.from(chunks)],
+    `with blob as (
+       insert into blobs (id, size, chunks) values ($1, $2, $3) on conflict (id) do update set touched_at = now() returning xmax = 0 as made),
+     present as materialized (
+       select sha256 from chunks where sha256 = any($4::bytea[]) and state = 'live' and (select made from blob) order by sha256 for no key update),
+     counted as (update chunks set refs = refs + 1 from present where chunks.sha256 = present.sha256 returning 1)
+     select made, (select count(*)::integer from counted) as counted from blob`,
+    [bytesOf(blob), size, Buffer.from(chunks), contained],
   );
-  if (row?.made) await countIn(tx, distinctChunks(chunks));
+  const lacking = row?.made ? contained.length - row.counted : 0;
+  if (lacking > 0) throw failure("CHUNK_NOT_LEASED", `${lacking} of ${contained.length} chunks are not there any more.`);
 }
 
 export async function findBlob(db: Database, blob: string): Promise<BlobManifest | undefined> {
@@ -50,17 +73,4 @@ export async function concatBlobs(db: Database, parts: readonly string[]): Promi
     await insertBlob(tx, whole);
     return whole;
   });
-}
-
-/** Locked in the order of their names, as everywhere, or two transactions wait for each other for ever. */
-async function countIn(tx: Tx, chunks: readonly Buffer[]): Promise<void> {
-  const counted = await execute(
-    tx,
-    `with present as materialized (
-       select sha256 from chunks where sha256 = any($1::bytea[]) and state = 'live' order by sha256 for no key update)
-     update chunks set refs = refs + 1 from present where chunks.sha256 = present.sha256`,
-    [chunks],
-  );
-  if (counted < chunks.length)
-    throw failure("CHUNK_NOT_LEASED", `${chunks.length - counted} of ${chunks.length} chunks are not there any more.`);
 }

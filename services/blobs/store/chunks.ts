@@ -1,5 +1,5 @@
 /** The rows of chunks. A row is there before the first byte is on a disk, and goes after the last. */
-import { one, rows, type Database, type Tx } from "../../../mixins/database/sql.ts";
+import { rows, type Database } from "../../../mixins/database/sql.ts";
 import { DIGEST_BYTES, PARTITION_BITS_MAX } from "../../kernel/digests.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { KnownChunk, SizedChunk } from "../contract.ts";
@@ -22,15 +22,6 @@ export async function leaseChunks(db: Database, list: readonly SizedChunk[]): Pr
   if (!first || leased.length < names.length)
     throw failure("CHUNK_LEAVING", "A chunk of the same content is just being deleted: it can be stored again in a few seconds.");
   return first.at.toISOString();
-}
-
-/** CHUNK_NOT_LEASED when so much time has passed since the first lease that the collector may have been there. */
-export async function assertLeased(tx: Tx, leasedAt: string, graceSeconds: number): Promise<void> {
-  const lease = await one<{ lasts: boolean }>(tx, "select $1::timestamptz > now() - $2::integer * interval '1 s' as lasts", [
-    leasedAt,
-    graceSeconds,
-  ]);
-  if (!lease?.lasts) throw failure("CHUNK_NOT_LEASED", `The chunks were leased for ${graceSeconds} s, and the blob took longer.`);
 }
 
 export async function chunksIn(

@@ -15,6 +15,7 @@ const BACKOFF_MAX_S = 3600;
 
 /** One row for each copy, however often and by whomever it is missed. */
 export async function noteMissing(on: Database | Tx, missing: readonly MissingCopy[]): Promise<void> {
+  if (missing.length === 0) return;
   await execute(
     on,
     `insert into missing_copies (disk_id, sha256, size)

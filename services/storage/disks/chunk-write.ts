@@ -1,6 +1,7 @@
 /** One chunk on its way to its owners, until it is safe. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { errorType, ERRORS, failure, messageOf } from "../../kernel/errors.ts";
+import { limitedBy } from "../../kernel/limited.ts";
 import type { StoredChunk } from "../domain/copies.ts";
 import { isPossible, isSafe, needOf, nextSends, type Copy, type Need } from "../domain/quorum.ts";
 import type { Placement, StorageDisk } from "../domain/ring.ts";
@@ -103,30 +104,35 @@ class ChunkWrite {
     this.#advance();
   }
 
-  /** The signal ends the work when the disk does not say that it is there: then somebody else is asked in its place, or nobody waits for it. */
+  /**
+   * The signal ends the work when the disk does not say that it is there: then somebody else is asked in its place, or nobody waits for it. A disk that
+   * has said so may be gone a moment later: it is asked again until the work is over.
+   */
   async #whileThere(disk: StorageDisk, work: (there: AbortSignal) => Promise<void>): Promise<void> {
-    const silent = new AbortController();
-    const over = new AbortController();
-    void this.#doubt(disk, silent, over.signal);
+    const { limit, abort, release } = limitedBy(this.#ended.signal);
+    let isOver = false;
+    const doubt = async (): Promise<void> => {
+      const isThere = await this.#pool.answers(disk);
+      if (isOver) return;
+      if (isThere) timer = later();
+      else abort(failure("DISK_UNAVAILABLE", `Disk ${disk.id} at ${disk.address} does not say that it is there.`));
+    };
+    const later = (): NodeJS.Timeout => setTimeout(() => void doubt(), DOUBT_MS);
+    let timer = later();
     try {
-      await work(AbortSignal.any([this.#ended.signal, silent.signal]));
+      await work(limit);
     } finally {
-      over.abort();
-    }
-  }
-
-  /** A disk that has said so may be gone a moment later: it is asked again until the work is over. */
-  async #doubt(disk: StorageDisk, silent: AbortController, over: AbortSignal): Promise<void> {
-    while (await isStillSo(DOUBT_MS, over)) {
-      if (await this.#pool.answers(disk)) continue;
-      silent.abort(failure("DISK_UNAVAILABLE", `Disk ${disk.id} at ${disk.address} does not say that it is there.`));
-      return;
+      isOver = true;
+      clearTimeout(timer);
+      release();
     }
   }
 
   async #stragglers(): Promise<void> {
-    const patience = sleep(STRAGGLER_MS, undefined, { signal: this.#ended.signal }).catch(() => undefined);
+    const { promise: patience, resolve: giveUp } = Promise.withResolvers<void>();
+    const timer = setTimeout(giveUp, STRAGGLER_MS);
     await Promise.race([Promise.all(this.#sends), patience]);
+    clearTimeout(timer);
     for (const { disk, state } of this.#copies) if (state === "sending") this.#pool.suspect(disk);
   }
 
@@ -139,11 +145,6 @@ class ChunkWrite {
     const detail = `${this.#holders().length} of ${this.#need.copies} disks took the content, which have to be in ${this.#need.zones} zones.`;
     return stale ?? failure("NOT_ENOUGH_DISKS", detail, { cause: this.#errors.at(-1), data: { reasons: this.#errors.map(messageOf) } });
   }
-}
-
-/** After a while, unless it is over before. */
-async function isStillSo(ms: number, over: AbortSignal): Promise<boolean> {
-  return await sleep(ms, true, { signal: over }).catch(() => false);
 }
 
 /** Whether another attempt at the same disk may go better. A full disk is still full a second later. */

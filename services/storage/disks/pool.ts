@@ -4,6 +4,7 @@ import type { ChunkLook, ChunkPage, ListedChunk, StoredChunk } from "../../../mi
 import type { Disk } from "../../../mixins/disks/port.ts";
 import type { DiskClients } from "../../../mixins/disks/clients.ts";
 import { errorType, failure } from "../../kernel/errors.ts";
+import { limitedBy } from "../../kernel/limited.ts";
 import type { Cut } from "../domain/cut.ts";
 import type { StorageDisk } from "../domain/ring.ts";
 
@@ -103,18 +104,18 @@ export class DiskPool {
   }
 
   async #ask<R>(disk: StorageDisk, limitMs: number, work: Work<R>, signal?: AbortSignal): Promise<R> {
-    const tooLong = new AbortController();
-    const giveUp = (): void =>
-      tooLong.abort(failure("DISK_UNAVAILABLE", `Disk ${disk.id} at ${disk.address} took longer than ${limitMs} ms.`));
+    const { limit, abort, release } = limitedBy(signal);
+    const giveUp = (): void => abort(failure("DISK_UNAVAILABLE", `Disk ${disk.id} at ${disk.address} took longer than ${limitMs} ms.`));
     const timer = setTimeout(giveUp, limitMs);
     this.#running.set(disk.id, (this.#running.get(disk.id) ?? 0) + 1);
     try {
-      return await work(this.#clients.of(disk), signal ? AbortSignal.any([signal, tooLong.signal]) : tooLong.signal);
+      return await work(this.#clients.of(disk), limit);
     } catch (error) {
       if (!signal?.aborted && isAway(error)) this.suspect(disk);
       throw error;
     } finally {
       clearTimeout(timer);
+      release();
       this.#running.set(disk.id, this.#running.get(disk.id)! - 1);
     }
   }
