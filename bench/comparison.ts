@@ -1,6 +1,5 @@
 /**
- * Two who store blobs, and perhaps a third who only reads, in rounds that take turns. The first round is not counted: all run code then that V8 has
- * not compiled yet. A ratio is the median of those of the rounds, with the least and the most, of bytes a second; and beside it of bytes a second of
+ * Two who store blobs, and perhaps a third who only reads, in rounds that take turns. The first round is not counted: it makes connections. A ratio is the median of those of the rounds, with the least and the most, of bytes a second; and beside it of bytes a second of
  * CPU, of all processes of a side with its client and its database: what else the machine does moves that less.
  */
 import { execFile } from "node:child_process";
@@ -28,7 +27,7 @@ export interface Side {
   get(key: string): Promise<number>;
 }
 
-type Sides = { readonly ours: Side; readonly rival: Side; readonly nginx?: Side };
+export type Sides = { readonly ours: Side; readonly rival: Side; readonly nginx?: Side };
 type Who = keyof Sides;
 
 interface Measured {
@@ -37,13 +36,15 @@ interface Measured {
   readonly perCpu: number;
 }
 
-interface Folders {
+export interface Folders {
   /** For files that nobody reads. */
   readonly scratch: string;
   /** Where the sides keep theirs. */
   readonly files: readonly string[];
 }
 
+/** Seconds of work, after which further rounds become no faster. */
+const WARM_UP: Load = { name: "warm-up", bytes: 100_000, count: 2000, lanes: 16 };
 const COPIES = { ours: 3, rival: 1 };
 const WORKS = ["put", "cold", "warm"] as const;
 type Work = (typeof WORKS)[number];
@@ -58,6 +59,11 @@ export class Comparison {
     this.#load = load;
     this.#sides = sides;
     this.#folders = folders;
+  }
+
+  /** Without measuring: servers run for months, and V8 has compiled nothing of theirs at first, of four processes on one side and of one on the other. */
+  static async warmUp(sides: Sides, folders: Folders): Promise<void> {
+    await new Comparison(WARM_UP, sides, folders).#round(0);
   }
 
   /** The row of the table below HEAD. */

@@ -22,7 +22,7 @@ import { storage } from "../services/storage/contract.ts";
 import { startCluster, type Cluster } from "../test/support/cluster.ts";
 import { removeFolder, temporaryFolder } from "../test/support/tritontube.ts";
 import { delayModule } from "./delay.ts";
-import { Comparison, HEAD, type Load, type Side } from "./comparison.ts";
+import { Comparison, type Folders, HEAD, type Load, type Side, type Sides } from "./comparison.ts";
 import { startNginx } from "./nginx.ts";
 import { family } from "./processes.ts";
 import { rivalModule } from "./rival.ts";
@@ -158,15 +158,16 @@ async function main(): Promise<void> {
   const nginx = await startNginx(folder);
   const url = `http://127.0.0.1:${rival.answer as number}`;
   const children = [rival.child];
-  const rounds = Number(values.rounds);
+  const compare = async (sides: Sides, folders: Folders): Promise<void> => {
+    await Comparison.warmUp(sides, folders);
+    console.log(HEAD);
+    for (const load of loads) console.log(await new Comparison(load, sides, folders).run(Number(values.rounds)));
+  };
   try {
     const cluster = await startCluster();
     try {
-      console.log(HEAD);
-      for (const load of loads) {
-        const sides = { ours: tritontube(cluster), rival: http(url, [rival.child.pid!]), nginx: http(nginx.url, []) };
-        console.log(await new Comparison(load, sides, { scratch: folder, files: [folder, ...filesOf(cluster)] }).run(rounds));
-      }
+      const sides = { ours: tritontube(cluster), rival: http(url, [rival.child.pid!]), nginx: http(nginx.url, []) };
+      await compare(sides, { scratch: folder, files: [folder, ...filesOf(cluster)] });
       console.log(await stalledReaders(cluster, 20));
     } finally {
       await cluster.stop();
@@ -178,14 +179,12 @@ async function main(): Promise<void> {
         return (answer as number[]).map((port) => `127.0.0.1:${port}`);
       };
       const [far] = await wire([`127.0.0.1:${rival.answer as number}`]);
+      const rivalsWire = children.at(-1)!;
       const distant = await startCluster({ through: wire });
       try {
         console.log(`\nthrough a wire of ${values.delay} ms`);
-        console.log(HEAD);
-        for (const load of loads) {
-          const sides = { ours: tritontube(distant), rival: http(`http://${far}`, [rival.child.pid!]) };
-          console.log(await new Comparison(load, sides, { scratch: folder, files: [folder, ...filesOf(distant)] }).run(rounds));
-        }
+        const sides = { ours: tritontube(distant), rival: http(`http://${far}`, [rival.child.pid!, rivalsWire.pid!]) };
+        await compare(sides, { scratch: folder, files: [folder, ...filesOf(distant)] });
       } finally {
         await distant.stop();
       }

@@ -1,8 +1,9 @@
 /** Names that climb, sent to a disk as its protocol sends them, by who has the secret: nothing but 32 bytes becomes a path. */
-import { readdir, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { DiskConnection, diskService } from "../../proto/disk.ts";
+import { eventually } from "../support/eventually.ts";
 import { filesIn, startDisks, type TestDisk, type TestDisks } from "../support/disks.ts";
 
 /** What a path would have to be to leave the folder, or to end early; as names of chunks, and as the UUID of a disk. */
@@ -37,6 +38,10 @@ beforeAll(async () => {
   connection = new DiskConnection(disk.address, credentials.createInsecure());
   metadata = new Metadata();
   metadata.set("authorization", `Bearer ${started.secret}`);
+  // The first scrub ends by itself, and is the only other one who writes.
+  await eventually(async () => /"running":false/.test(await readFile(join(disk.dir, "scrub.json"), "utf8")), {
+    what: "the end of the scrub",
+  });
 });
 afterAll(async () => {
   connection.close();
