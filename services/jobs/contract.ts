@@ -11,6 +11,8 @@ export const jobPayloads = {
   "video.span": z.looseObject({
     made: z.array(renditionName).max(8).optional(),
     wanted: renditionName.optional(),
+    /** The segment of it that somebody waits for. */
+    from: z.int().positive().optional(),
     /** The priority before somebody waited. */
     planned: z.int().optional(),
   }),

@@ -50,9 +50,14 @@ export function stored(broker: Caller): Pick<Ports, "read" | "put"> {
   };
 }
 
-/** The same for work that somebody waits for: with every core, and before work that can wait. */
-export function hurried({ tools, means, urgentThreads }: WithTools, hand: Hand): Hand {
-  return { ...hand, tools: { ...tools, ffmpeg: tools.urgentFfmpeg }, means: { ...means, threads: urgentThreads } };
+/** Work that somebody waits for: with every core, and before work that can wait. */
+export async function hurried({ urgentThreads }: WithTools, hand: Hand, work: (hand: Hand) => Promise<void>): Promise<void> {
+  const { tools, done } = hand.tools.hurry();
+  try {
+    await work({ ...hand, tools, means: { ...hand.means, threads: urgentThreads } });
+  } finally {
+    done();
+  }
 }
 
 const pairOf = ([first, second]: readonly [number, number]): [number, number] => [first, second];

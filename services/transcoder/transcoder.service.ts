@@ -37,7 +37,9 @@ function planned<K extends TaskKind>(kind: K, work: (this: WithTools, task: Task
       const age = ageOf(job.payload);
       if (age === "older") return await hand.ports.planAnew();
       if (age === "newer") throw failure("SERVICE_UNAVAILABLE", "The work was planned by a newer program than this one.");
-      await work.call(this, taskOf(kind, job.payload), job.priority < PRIORITY.start ? hand : hurried(this, hand));
+      const task = taskOf(kind, job.payload);
+      if (job.priority < PRIORITY.start) await work.call(this, task, hand);
+      else await hurried(this, hand, async (ours) => await work.call(this, task, ours));
     },
   };
 }

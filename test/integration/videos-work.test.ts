@@ -228,7 +228,7 @@ describe("a segment that somebody waits for", () => {
     expect(await call(here.broker, videos.want, wanted(older, 3))).toBeNull();
     expect(here.told).toEqual(["waiting video.span"]);
     const span = await here.claim("video.span");
-    expect([span.videoId, span.payload]).toEqual([older, { part: 2, wanted: "720p", planned: 0 }]);
+    expect([span.videoId, span.payload]).toEqual([older, { part: 2, wanted: "720p", from: 3, planned: 0 }]);
     expect(await call(here.broker, videos.want, wanted(older, 3))).toBeNull();
     await here.publish(span, "720p", 3);
     expect(await call(here.broker, videos.want, wanted(older, 3))).toMatchObject({ number: 3, start: 240_000, duration: 12_000 });
@@ -245,7 +245,11 @@ describe("a segment that somebody waits for", () => {
     expect(await typeOf(call(here.broker, videos.defer, { job: refOf(span), made: "720p" }))).toBe("JOB_LOST");
     await call(here.broker, videos.want, wanted(id, 3, { rendition: "360p" }));
     const again = await here.claim("video.span");
-    expect([again.id, again.attempts, again.payload]).toEqual([span.id, 1, { part: 2, made: ["720p"], wanted: "360p", planned: 0 }]);
+    expect([again.id, again.attempts, again.payload]).toEqual([
+      span.id,
+      1,
+      { part: 2, made: ["720p"], wanted: "360p", from: 3, planned: 0 },
+    ]);
     await call(here.broker, videos.defer, { job: refOf(again), made: "360p" });
     expect((await here.claim("video.span")).payload).toEqual({ part: 1 });
     expect((await here.claim("video.span")).payload).toEqual({ part: 2, made: ["720p", "360p"] });

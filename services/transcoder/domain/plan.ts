@@ -8,7 +8,7 @@ import { perSecond, type Rate } from "./rate.ts";
 import { DEMUXERS, type Demuxer } from "./whitelist.ts";
 
 /** Grows when a task means something else than before: what an older program planned is planned anew, what a newer one planned is left to it. */
-export const PLAN_VERSION = 5;
+export const PLAN_VERSION = 6;
 
 /** Against 4 s the same quality takes 11 % more bytes with 2 s, and 5 % fewer with 6 s; a seek waits for one segment. */
 const SEGMENT_SECONDS = 4;
@@ -37,10 +37,10 @@ const SPAN_SEGMENTS = 2;
 const SPANS_MAX = 240;
 
 /**
- * Sound is encoded 60 times faster than it is heard, so its spans are longer: twice the one before, up to a minute. In one piece, a leap to the
- * end of an hour would wait for a minute's work. A task has 500 bytes.
+ * Sound is encoded 60 times faster than it is heard, so its spans are longer: twice the one before, up to 16 s. A leap waits for what lies before it in its
+ * span, and most of that is the reading of the picture's bytes that lie between: of a minute it took two seconds. A task has 500 bytes.
  */
-const AUDIO_SPAN_SEGMENTS = { first: 2, longest: 16 } as const;
+const AUDIO_SPAN_SEGMENTS = { first: 2, longest: 4 } as const;
 const AUDIO_SPANS_MAX = 60;
 /**
  * Segments of sound that are encoded before a span and thrown away. Each frame of AAC is heard together with the one before, which another span
@@ -83,9 +83,10 @@ const spanTask = z.strictObject({
   }),
   preset: z.string().regex(/^[a-z]{4,9}$/),
   renditions: z.array(renditionSchema).min(1).max(8),
-  /** What the queue adds: those that are there already, the one that somebody waits for, and the priority before that. */
+  /** What the queue adds: those that are there already, the one that somebody waits for, from which segment on, and the priority before that. */
   made: z.array(z.string()).optional(),
   wanted: z.string().optional(),
+  from: count.optional(),
   planned: z.int().optional(),
 });
 const audioTask = z.strictObject({
@@ -230,6 +231,28 @@ export function passOf({ renditions, made = [], wanted }: SpanTask): {
   const left = renditions.filter(({ name }) => !made.includes(name));
   const first = left.filter(({ name }) => name === wanted);
   return first.length === 0 ? { now: left, later: [] } : { now: first, later: left.filter(({ name }) => name !== wanted) };
+}
+
+/**
+ * What is encoded in a process of its own, in order. Of the start of a video that is first its first segment: an encoder hands out a picture when it has
+ * seen the next 15 to 20, or at once when it is told that no more will come. Of a span into which somebody leaps, first what comes from there on.
+ */
+export function piecesOf(task: SpanTask): readonly SpanTask[] {
+  const { span, source, from = span.segment } = task;
+  const { last } = spanSegments(task);
+  if (!source.seekable) return [task];
+  if (from > span.segment && from <= last) return partsFrom(task, from).toReversed();
+  return span.index === 0 && last > span.segment ? partsFrom(task, span.segment + 1) : [task];
+}
+
+/** What lies before a segment, and the rest. */
+function partsFrom(task: SpanTask, from: number): readonly [SpanTask, SpanTask] {
+  const { span } = task;
+  const frames = (from - span.segment) * task.framesPerSegment;
+  return [
+    { ...task, span: { ...span, frames, last: false } },
+    { ...task, span: { ...span, first: span.first + frames, frames: span.frames - frames, segment: from } },
+  ];
 }
 
 /** Numbers of the first and the last. */

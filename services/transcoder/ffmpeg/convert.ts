@@ -39,6 +39,7 @@ export async function convert(conversion: Conversion): Promise<Ended> {
     const ended = await runFfmpeg({
       ...conversion,
       launcher: tools.ffmpeg,
+      turn: tools.turn,
       folder,
       input: source.url,
       target: (name) => sinks.get(name)?.target ?? "",

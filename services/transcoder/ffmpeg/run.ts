@@ -1,18 +1,22 @@
 /**
  * Runs ffmpeg. The one module that knows fluent-ffmpeg, and what to stay away from in it (2.1.3): its `progress` event starts an ffprobe of its
  * own without our whitelists; a list of options is split at spaces, single arguments are not; `kill` before the process exists does nothing;
- * its timeout reports before the process is gone; and the path of the program is one for the whole process.
+ * its timeout reports before the process is gone; and the path of the program is one for the whole process, so there is one launcher, and how nice it
+ * is comes beside it.
  */
+import type { ChildProcess } from "node:child_process";
 import createCommand from "fluent-ffmpeg";
 import { failure } from "../../kernel/errors.ts";
 import type { PlannedCommand } from "../domain/argv.ts";
 import { LOG_CHARACTERS, type Ended } from "../domain/ending.ts";
+import type { Turn } from "./sandbox.ts";
 
 /** 25 days: a longer timer fires at once. */
 const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export interface FfmpegRun {
   readonly launcher: string;
+  readonly turn: Turn;
   readonly folder: string;
   readonly command: PlannedCommand;
   readonly input: string;
@@ -26,7 +30,7 @@ export interface FfmpegRun {
 export async function runFfmpeg(run: FfmpegRun): Promise<Ended> {
   run.signal.throwIfAborted();
   const timeout = AbortSignal.timeout(Math.min(Math.ceil(run.timeoutS * 1000), TIMER_MS_MAX));
-  const ended = await untilGone(commandOf(run), AbortSignal.any([run.signal, timeout]));
+  const ended = await untilGone(commandOf(run), run.turn, AbortSignal.any([run.signal, timeout]));
   run.signal.throwIfAborted();
   if (timeout.aborted) {
     throw failure("TRANSCODE_TIMEOUT", `The conversion was not done after ${Math.round(run.timeoutS)} s.`, { data: { log: ended.log } });
@@ -36,8 +40,8 @@ export async function runFfmpeg(run: FfmpegRun): Promise<Ended> {
 
 type Command = ReturnType<typeof createCommand>;
 
-function commandOf({ launcher, folder, command, input, target }: FfmpegRun): Command {
-  const built = createCommand({ cwd: folder })
+function commandOf({ launcher, turn, folder, command, input, target }: FfmpegRun): Command {
+  const built = createCommand({ cwd: folder, niceness: turn.niceness })
     .setFfmpegPath(launcher)
     .input(input)
     .inputOptions(...command.inputOptions);
@@ -46,16 +50,20 @@ function commandOf({ launcher, folder, command, input, target }: FfmpegRun): Com
   return built;
 }
 
-async function untilGone(command: Command, signal: AbortSignal): Promise<Ended> {
+async function untilGone(command: Command, turn: Turn, signal: AbortSignal): Promise<Ended> {
   let log = "";
+  let gone: (() => void) | undefined;
   const kill = (): void => void command.kill("SIGKILL");
   return await new Promise<Ended>((resolve) => {
     const end = (by: number | string): void => {
       signal.removeEventListener("abort", kill);
+      gone?.();
       resolve({ by, log });
     };
     command
       .on("start", () => {
+        const { pid } = (command as Command & { readonly ffmpegProc: ChildProcess }).ffmpegProc;
+        if (pid !== undefined) gone = turn.begun(pid);
         if (signal.aborted) kill();
       })
       .on("stderr", (line: string) => (log = `${log}${line}\n`.slice(-LOG_CHARACTERS)))

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { locate, type ProgramPaths, type Programs } from "./locate.ts";
+import { Precedence } from "./precedence.ts";
 
 const run = promisify(execFile);
 
@@ -19,16 +20,24 @@ const OPEN_FILES = 64;
 /** CPU seconds for each second of the longest source: the ladder takes 2 at 30 frames a second, slow presets and 60 frames ten times that. */
 const CPU_PER_SECOND = 50;
 /** What a person waits for (requests, pages) goes first; of two conversions the urgent one, which gets five times the processor time of the other. */
-const NICENESS = 12;
-const URGENT_NICENESS = 5;
+const NICENESS = { usual: 12, urgent: 5 } as const;
 const CHECK_MS = 20_000;
+
+/** How far an ffmpeg stands back behind others. */
+export interface Turn {
+  /** A number for `nice`; 0 where the machine has none. */
+  readonly niceness: number;
+  /** To be told of each process, once it runs. Call the answer when it is gone. */
+  begun(pid: number): () => void;
+}
 
 export interface Tools {
   /** Launchers: paths of programs to run instead of the real ones. */
   readonly ffmpeg: string;
-  /** The same for work that somebody waits for. */
-  readonly urgentFfmpeg: string;
   readonly ffprobe: string;
+  readonly turn: Turn;
+  /** The same tools for work that somebody waits for. Until `done` is called, what can wait stands still (precedence.ts). */
+  hurry(): { readonly tools: Tools; readonly done: () => void };
   readonly programs: Programs;
   /** What the machine lacks of the protection, for the log. */
   readonly leftOut: readonly string[];
@@ -63,26 +72,38 @@ export async function openTools(configured: ProgramPaths, secondsMax: number): P
   const root = await mkdtemp(join(tmpdir(), `tritontube-ffmpeg-${process.pid}-`));
   try {
     const programs = await locate(configured, root);
-    const { prefix, leftOut } = await protections(programs.ffprobe.path, secondsMax);
-    const ffmpeg = await writeLauncher(join(root, "ffmpeg"), prefix(NICENESS), programs.ffmpeg.path);
-    const urgentFfmpeg = await writeLauncher(join(root, "urgent-ffmpeg"), prefix(URGENT_NICENESS), programs.ffmpeg.path);
-    const ffprobe = await writeLauncher(join(root, "ffprobe"), prefix(URGENT_NICENESS), programs.ffprobe.path);
+    const { nice, prefix, leftOut } = await protections(programs.ffprobe.path, secondsMax);
+    const ffmpeg = await writeLauncher(join(root, "ffmpeg"), prefix, programs.ffmpeg.path);
+    const ffprobe = await writeLauncher(join(root, "ffprobe"), [...nice, ...prefix], programs.ffprobe.path);
     if (!(await succeeds([ffprobe, "-version"]))) {
       throw new Error(`Programs cannot be run from ${tmpdir()} (is it mounted noexec?): set TMPDIR to a folder where they can.`);
     }
-    return {
+    const tools = {
       ffmpeg,
-      urgentFfmpeg,
       ffprobe,
       programs,
       leftOut,
       folder: async () => await mkdtemp(join(root, "job-")),
       close: async () => await removeFolder(root),
     };
+    return inTurn(tools, nice.length > 0, new Precedence());
   } catch (error) {
     await removeFolder(root);
     throw error;
   }
+}
+
+function inTurn(rest: Omit<Tools, "turn" | "hurry">, canBeNice: boolean, precedence: Precedence): Tools {
+  const niceness = (most: number): number => (canBeNice ? most : 0);
+  const tools: Tools = {
+    ...rest,
+    turn: { niceness: niceness(NICENESS.usual), begun: (pid) => precedence.patient(pid) },
+    hurry: () => ({
+      tools: { ...tools, turn: { niceness: niceness(NICENESS.urgent), begun: () => () => {} } },
+      done: precedence.urgent(),
+    }),
+  };
+  return tools;
 }
 
 export async function removeFolder(path: string): Promise<void> {
@@ -90,14 +111,16 @@ export async function removeFolder(path: string): Promise<void> {
 }
 
 interface Protections {
-  readonly prefix: (niceness: number) => readonly string[];
+  /** For ffprobe, which somebody always waits for: in front of the others. */
+  readonly nice: readonly string[];
+  readonly prefix: readonly string[];
   readonly leftOut: readonly string[];
 }
 
 /** Commands that change how the program behind them runs, outermost first; each is tried with a program that only says its version. */
 async function protections(program: string, secondsMax: number): Promise<Protections> {
-  const wanted = (niceness: number): readonly (readonly string[])[] => [
-    ["nice", "-n", String(niceness)],
+  const wanted: readonly (readonly string[])[] = [
+    ["nice", "-n", String(NICENESS.urgent)],
     [
       "prlimit",
       "--core=0",
@@ -110,16 +133,9 @@ async function protections(program: string, secondsMax: number): Promise<Protect
     // The last: whatever starts a process after it, or changes the user, clears it.
     ["setpriv", "--pdeathsig", "KILL"],
   ];
-  const works = await Promise.all(wanted(NICENESS).map(async (command) => await succeeds([...command, program, "-version"])));
-  return {
-    prefix: (niceness) =>
-      wanted(niceness)
-        .filter((_, index) => works[index])
-        .flat(),
-    leftOut: wanted(NICENESS)
-      .filter((_, index) => !works[index])
-      .map(([name = ""]) => name),
-  };
+  const works = await Promise.all(wanted.map(async (command) => await succeeds([...command, program, "-version"])));
+  const [nice = [], ...prefix] = wanted.map((command, index) => (works[index] ? command : []));
+  return { nice, prefix: prefix.flat(), leftOut: wanted.filter((_, index) => !works[index]).map(([name = ""]) => name) };
 }
 
 async function succeeds([command = "", ...args]: readonly string[]): Promise<boolean> {

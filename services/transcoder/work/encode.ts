@@ -2,7 +2,7 @@
 import { audioCommand, spanCommand, type PlannedCommand } from "../domain/argv.ts";
 import { CmafSplitter, type Position } from "../domain/cmaf.ts";
 import { failureOf } from "../domain/ending.ts";
-import { AUDIO_FRAME_RATE, passOf, soundCut, spanSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
+import { AUDIO_FRAME_RATE, passOf, piecesOf, soundCut, spanSegments, type AudioTask, type SpanTask } from "../domain/plan.ts";
 import { perSecond } from "../domain/rate.ts";
 import { convert } from "../ffmpeg/convert.ts";
 import type { Hand } from "./ports.ts";
@@ -12,22 +12,30 @@ import { Publisher } from "./publisher.ts";
 const TIMEOUT = { baseS: 600, perSecond: 100 } as const;
 
 export async function encodeSpan(task: SpanTask, hand: Hand): Promise<void> {
-  const { span, rate } = task;
-  const { first, last } = spanSegments(task);
   const { now, later } = passOf(task);
-  const all = task.renditions.length;
-  const before = all - now.length - later.length;
-  const part = { ...hand, progress: (share: number) => hand.progress((before + share * now.length) / all) };
-  await encode(task, part, {
-    command: spanCommand({ ...task, renditions: now }, hand.means),
-    what: "picture",
-    position: { segment: first, frame: span.first, rate },
-    seconds: span.frames / perSecond(rate),
-    segments: now.length * (last - first + 1),
-  });
+  const all = task.renditions.length * task.span.frames;
+  let done = (task.renditions.length - now.length - later.length) * task.span.frames;
+  for (const piece of piecesOf({ ...task, renditions: now })) {
+    const share = now.length * piece.span.frames;
+    const before = done;
+    await encodePiece(piece, { ...hand, progress: (part: number) => hand.progress((before + part * share) / all) });
+    done += share;
+  }
   const [alone] = now;
   if (later.length > 0 && alone) await hand.ports.defer(alone.name);
   else await hand.ports.finish();
+}
+
+async function encodePiece(piece: SpanTask, hand: Hand): Promise<void> {
+  const { span, rate, renditions } = piece;
+  const { first, last } = spanSegments(piece);
+  await encode(piece, hand, {
+    command: spanCommand(piece, hand.means),
+    what: "picture",
+    position: { segment: first, frame: span.first, rate },
+    seconds: span.frames / perSecond(rate),
+    segments: renditions.length * (last - first + 1),
+  });
 }
 
 export async function encodeAudio(task: AudioTask, hand: Hand): Promise<void> {

@@ -62,7 +62,7 @@ async function moveToFront(db: Database, { id, rendition, number }: WantedSegmen
   const moved = await rows<{ kind: JobKind }>(
     db,
     `update jobs set priority = $4, payload = case kind when 'video.span'
-       then payload || jsonb_build_object('wanted', $5::text, 'planned', priority) else payload end where id in (
+       then payload || jsonb_build_object('wanted', $5::text, 'from', $3::integer, 'planned', priority) else payload end where id in (
        select id from jobs where video_id = $1 and kind = $2 and state = 'queued' and priority < $4
          and first_segment <= $3 and last_segment >= $3 order by id for update skip locked)
      returning kind`,
@@ -80,7 +80,7 @@ export async function defer(
   const deferred = await one<{ kind: JobKind; videoId: string }>(
     db,
     `update jobs set state = 'queued', lease_until = null, attempts = attempts - 1, priority = coalesce((payload ->> 'planned')::integer, priority),
-       payload = payload - 'wanted' - 'planned' || jsonb_build_object('made', coalesce(payload -> 'made', '[]') || to_jsonb($3::text))
+       payload = payload - 'wanted' - 'from' - 'planned' || jsonb_build_object('made', coalesce(payload -> 'made', '[]') || to_jsonb($3::text))
      where id = $1 and fence = $2 and kind = 'video.span' and state = 'running'
      returning kind, video_id as "videoId"`,
     [id, fence, made],

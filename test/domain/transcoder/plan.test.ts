@@ -4,10 +4,12 @@ import {
   ageOf,
   type AudioTask,
   PLAN_VERSION,
+  piecesOf,
   planOf,
   segmentFrames,
   soundCut,
   spanStarts,
+  type SpanTask,
   taskOf,
 } from "../../../services/transcoder/domain/plan.ts";
 
@@ -129,7 +131,7 @@ describe("a plan", () => {
     ]);
     const { frame = 0, samples = 0 } = cuts.at(-1) ?? {};
     expect(frame * 1024 + samples).toBe(3600 * 48_000);
-    expect(Math.max(...cuts.map(({ segments }) => segments))).toBe(16);
+    expect(Math.max(...cuts.map(({ segments }) => segments))).toBe(15);
   });
 
   it("survives the queue, and stays small", () => {
@@ -204,6 +206,40 @@ const lengths = (segments: number): number[] => {
   const starts = [...spanStarts(segments), segments];
   return starts.slice(1).map((end, index) => end - (starts[index] ?? 0));
 };
+
+const spans = (seekable: boolean): SpanTask[] =>
+  planOf({ ...facts(), seekable }, blob, settings)
+    .tasks.filter(({ kind }) => kind === "video.span")
+    .map(({ payload }) => taskOf("video.span", payload));
+
+describe("what is encoded in a process of its own", () => {
+  it("is the first segment of a video, which nothing then waits behind, and what is left of its span", () => {
+    const [start] = spans(true);
+    expect(piecesOf(start!).map(({ span }) => span)).toEqual([
+      { index: 0, first: 0, frames: 30, segment: 1, last: false },
+      { index: 0, first: 30, frames: 90, segment: 2, last: false },
+    ]);
+  });
+
+  it("is, where somebody leaps into a span, what comes from there on, and then what lies before it", () => {
+    const [, , later] = planOf(facts({ frames: 3000 }), blob, settings)
+      .tasks.filter(({ kind }) => kind === "video.span")
+      .map(({ payload }) => taskOf("video.span", payload));
+    expect(later?.span).toEqual({ index: 2, first: 240, frames: 240, segment: 6, last: false });
+    expect(piecesOf({ ...later!, from: 7 }).map(({ span }) => span)).toEqual([
+      { index: 2, first: 360, frames: 120, segment: 7, last: false },
+      { index: 2, first: 240, frames: 120, segment: 6, last: false },
+    ]);
+    expect(piecesOf({ ...later!, from: 6 })).toEqual([{ ...later, from: 6 }]);
+  });
+
+  it("is every later span, and a source in the middle of which nobody can begin", () => {
+    const [, later] = spans(true);
+    const [whole] = spans(false);
+    expect(piecesOf(later!)).toEqual([later]);
+    expect(piecesOf(whole!)).toEqual([whole]);
+  });
+});
 
 describe("the spans", () => {
   it("are one segment first, then two", () => {
