@@ -1,6 +1,7 @@
 /** The DASH player: the browser's own controls, shaka-player behind them. The only module that knows it, loaded on the watch page alone. */
 import shaka from "shaka-player/dist/shaka-player.dash-es2021.js";
 import { h, icon, setText } from "./dom.ts";
+import { PatientAbrManager } from "./patience.ts";
 import { QualityMenu } from "./quality.ts";
 
 interface PlayerOptions {
@@ -22,6 +23,7 @@ const RETRY = { maxAttempts: 3, baseDelay: 500, backoffFactor: 2, timeout: 30_00
 const RECONNECT_SECONDS = [1, 2, 4, 8] as const;
 
 const SETTINGS = {
+  abrFactory: () => new PatientAbrManager(),
   manifest: { retryParameters: RETRY },
   // With 0 a failed request does not ban its rendition: here it is the network or a span still to be encoded, and the others would fail alike.
   // Manifests are exact. Expecting less (2 s by default), a leap to the start of a segment first asks for the one before, which has to be made, too.

@@ -105,7 +105,10 @@ class WatchPage {
     const scene = sceneOf(video);
     if (scene === this.#scene) return;
     this.#scene = scene;
-    if (scene === "processing") this.#stage.replaceChildren(this.#box.element);
+    if (scene === "processing") {
+      this.#stage.replaceChildren(this.#box.element);
+      void loadPlayer();
+    }
     if (scene === "failed") this.#stage.replaceChildren(failedBox(video));
     if (scene === "player") void this.#play(video);
   }
@@ -113,8 +116,7 @@ class WatchPage {
   async #play({ title, manifests: { dash, hls }, thumbnail }: Video): Promise<void> {
     if (dash === null) return;
     const { signal } = this.#options;
-    // A chunk of its own: the list does without 500 kB of player.
-    const { Player } = await import("./player.ts");
+    const { Player } = await loadPlayer();
     if (signal.aborted) return;
     const player = new Player({ title, dash, hls, poster: thumbnail, signal, onTrouble: () => this.#poller.wake() });
     this.#stage.replaceChildren(player.element);
@@ -151,6 +153,9 @@ function sceneOf({ playable, status }: Video): Scene {
   if (playable) return "player";
   return status === "failed" ? "failed" : "processing";
 }
+
+/** A chunk of its own: the list does without 500 kB of player. Whoever waits for a video to be playable does not wait for that then. */
+const loadPlayer = async () => await import("./player.ts");
 
 function failedBox({ error }: Video): HTMLElement {
   return h(
