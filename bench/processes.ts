@@ -30,14 +30,24 @@ const TICKS = 100;
 
 /** CPU that processes have taken so far, user and system, seconds; 0 for one that is gone. */
 export async function cpuSeconds(pids: readonly number[]): Promise<number> {
+  return await ticksOf(pids, 2);
+}
+
+/** The same of one process, and of all that it started and that have ended. */
+export async function familySeconds(pid: number): Promise<number> {
+  return await ticksOf([pid], 4);
+}
+
+/** Sum of so many fields of /proc/PID/stat, seconds: user, system, and both of children that were waited for. */
+async function ticksOf(pids: readonly number[], fields: 2 | 4): Promise<number> {
   const stats = await Promise.all(pids.map(async (pid) => await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")));
-  // Behind the name of the command, which may hold anything: state, then 10 numbers, then user and system time.
+  // Behind the name of the command, which may hold anything: state, then 10 numbers, then the times.
   const ticks = stats
     .flatMap((stat) =>
       stat
         .slice(stat.lastIndexOf(")") + 2)
         .split(" ")
-        .slice(11, 13),
+        .slice(11, 11 + fields),
     )
     .map(Number);
   return ticks.reduce((sum, each) => sum + each, 0) / TICKS;
