@@ -1,4 +1,4 @@
-/** From the table of routes to moleculer-web: HEAD, OPTIONS, 405, rights and the refusal of what is not known follow from it. */
+/** From the table of routes to what is done at each address: HEAD, OPTIONS, 405, rights and the refusal of what is not known follow from it. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { z } from "zod";
 import { errorType, failure, type ErrorType, type FieldError } from "../kernel/errors.ts";
@@ -85,10 +85,14 @@ export function routesOf<S>() {
   return <P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType = z.ZodUndefined>(route: Route<S, P, Q, B>): Route<S> => route;
 }
 
-/** What moleculer-web adds to a request. */
-export interface WebRequest extends IncomingMessage {
-  $ctx: Caller;
-  $params: { readonly params?: Readonly<Record<string, string>> };
+/** A request for an address that there is. */
+export interface Asked {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** The segments of the path that have a name, decoded. */
+  readonly segments: Readonly<Record<string, string>>;
+  /** Calls made through it carry the request's id. */
+  readonly caller: Caller;
 }
 
 export interface Admitted {
@@ -101,7 +105,7 @@ export interface Admitted {
 export interface Doorkeeper<S> {
   readonly state: S;
   /** Finds out who asks, and whether they ask too often. UNAUTHENTICATED, SIGNATURE_INVALID, RATE_LIMITED. */
-  admit(request: { req: WebRequest; res: ServerResponse; route: Route<S>; params: unknown; signature: unknown }): Promise<Admitted>;
+  admit(request: Omit<Asked, "segments"> & { route: Route<S>; params: unknown; signature: unknown }): Promise<Admitted>;
   /** Something was done, or tried, to what the parameters of an address name, or made: what is remembered of it may be untrue. */
   changed(params: unknown): void;
   /** Keeps what was done, or tried. Never fails. */
@@ -109,23 +113,23 @@ export interface Doorkeeper<S> {
   refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void;
 }
 
-type Alias = (req: WebRequest, res: ServerResponse) => void;
+export type Answering = (asked: Asked) => void;
 
 /** One alias a path, for every method. */
-export function aliasesOf<S>(table: readonly Route<S>[], keeper: Doorkeeper<S>): Record<string, Alias> {
+export function aliasesOf<S>(table: readonly Route<S>[], keeper: Doorkeeper<S>): Record<string, Answering> {
   const paths = Map.groupBy(table, ({ path }) => path);
   return Object.fromEntries(
     [...paths].map(([path, routes]) => [
       `* ${path}`,
-      (req, res) => {
-        answer(routes, keeper, req, res).catch((error: unknown) => keeper.refuse(req, res, error));
+      (asked) => {
+        answer(routes, keeper, asked).catch((error: unknown) => keeper.refuse(asked.req, asked.res, error));
       },
     ]),
   );
 }
 
-async function answer<S>(routes: readonly Route<S>[], keeper: Doorkeeper<S>, req: WebRequest, res: ServerResponse): Promise<void> {
-  const params = pathParams(routes, req);
+async function answer<S>(routes: readonly Route<S>[], keeper: Doorkeeper<S>, { req, res, segments, caller }: Asked): Promise<void> {
+  const params = pathParams(routes, segments);
   const of = (method: string | undefined) => routes.find((each) => each.method === method);
   const route = of(req.method) ?? (req.method === "HEAD" ? of("GET") : undefined);
   if (!route) {
@@ -133,12 +137,12 @@ async function answer<S>(routes: readonly Route<S>[], keeper: Doorkeeper<S>, req
     return;
   }
   const raw = queryOf(targetOf(req));
-  const admitted = await keeper.admit({ req, res, route, params, signature: raw["signature"] });
+  const admitted = await keeper.admit({ req, res, caller, route, params, signature: raw["signature"] });
   authorise(admitted.as, route.needs, req);
   demandAcceptable(route, req);
   const query = checked(route.query, raw);
   const body = route.body?.json ? checked(route.body.json, await readJson(req, res)) : undefined;
-  await send(req, res, await handle(route, keeper, { ...admitted, params, query, body, caller: timed(req.$ctx, res), req, res }));
+  await send(req, res, await handle(route, keeper, { ...admitted, params, query, body, caller: timed(caller, res), req, res }));
 }
 
 /** The same caller, which notes how long each service takes. */
@@ -178,7 +182,7 @@ async function audited<S>(route: Route<S>, keeper: Doorkeeper<S>, request: Reque
 /** Who asks for a kind of document that this address never answers would not know what to do with it. Players say little of what they take, so media are for all. */
 function demandAcceptable<S>({ answers }: Route<S>, req: IncomingMessage): void {
   const { accept } = req.headers;
-  if (!Object.values(answers).some(({ json }) => json) || accepts(accept, "application/json")) return;
+  if (accepts(accept, "application/json") || !Object.values(answers).some(({ json }) => json)) return;
   throw failure("NOT_ACCEPTABLE", "This address answers application/json.");
 }
 
@@ -200,9 +204,9 @@ function optionsOf<S>(routes: readonly Route<S>[], req: IncomingMessage, res: Se
   throw failure("METHOD_NOT_ALLOWED", `This address takes ${allow}.`);
 }
 
-/** moleculer-web decodes `%2F`: a parameter may hold anything, so it is nothing until its schema has said what it is. */
-function pathParams<S>(routes: readonly Route<S>[], req: WebRequest): unknown {
-  const parsed = routes[0]?.params.safeParse(req.$params.params ?? {});
+/** `%2F` is decoded, too: a segment may hold anything, so it is nothing until its schema has said what it is. */
+function pathParams<S>(routes: readonly Route<S>[], segments: Asked["segments"]): unknown {
+  const parsed = routes[0]?.params.safeParse(segments);
   if (parsed?.success) return parsed.data;
   const fields = fieldErrors(parsed?.error);
   throw failure("ROUTE_NOT_FOUND", `There is nothing at this address: ${sentence(fields)}.`, { fields });

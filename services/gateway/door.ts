@@ -6,9 +6,9 @@ import { ERRORS, errorType, failure, messageOf } from "../kernel/errors.ts";
 import type { Principal } from "../kernel/principal.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { users } from "../users/contract.ts";
-import type { Admitted, Doorkeeper, Request, Route, WebRequest } from "./dispatch.ts";
+import type { Admitted, Doorkeeper, Request, Route } from "./dispatch.ts";
 import { refuseForeign } from "./domain/origin.ts";
-import { countedAs, type Clients } from "./http/client.ts";
+import { countedAs, type Client, type Clients } from "./http/client.ts";
 import { letIn } from "./http/cors.ts";
 import { sendProblem, targetOf } from "./http/reply.ts";
 import type { FinishedRequest } from "./http/server.ts";
@@ -35,17 +35,16 @@ export class Door implements Doorkeeper<GatewayState> {
   }
 
   /** What is wrong is counted where it comes from, what is right for the user, wherever that is. */
-  async admit({ req, res, route, params, signature }: Parameters<Doorkeeper<GatewayState>["admit"]>[0]): Promise<Admitted> {
+  async admit({ req, res, caller, route, params, signature }: Parameters<Doorkeeper<GatewayState>["admit"]>[0]): Promise<Admitted> {
     const { limits, clients, state } = this.#options;
     const client = clients.of(req);
-    const address = countedAs(client.address);
-    const { as, identity } = await this.#identify(req, res, address);
-    limits.admit(route.limit, as.id ?? address, res);
+    const { as, identity } = await this.#identify(caller, req, res, client);
+    limits.admit(route.limit, as.id ?? countedAs(client.address), res);
     if (as.id !== null) this.#users.set(req, as.id);
     const videoId = (params as { id?: unknown }).id;
     // The route's own schema refuses whatever is not one text.
     if (route.tag !== "Playback" || typeof signature !== "string" || typeof videoId !== "string") return { as, identity, client };
-    return { as: await state.identities.bearing(req.$ctx, as, { signature, videoId }), identity, client };
+    return { as: await state.identities.bearing(caller, as, { signature, videoId }), identity, client };
   }
 
   /**
@@ -102,18 +101,23 @@ export class Door implements Doorkeeper<GatewayState> {
   }
 
   /** The one line that the log has of each request. Queries stay out of it: they may hold signatures. */
-  tell(req: IncomingMessage & { $alias?: { fullPath: string } }, { dependencies, ...request }: FinishedRequest): void {
+  tell(req: IncomingMessage & { readonly route?: string }, { dependencies, ...request }: FinishedRequest): void {
     const { clients, logger } = this.#options;
     const who = { user: this.#users.get(req) ?? null, client: clients.of(req).address };
-    logger.info({ ...request, route: req.$alias?.fullPath ?? "none", ...who, dependencies }, "request");
+    logger.info({ ...request, route: req.route ?? "none", ...who, dependencies }, "request");
   }
 
-  async #identify(req: WebRequest, res: ServerResponse, address: string): ReturnType<GatewayState["identities"]["of"]> {
-    const { limits, clients, state } = this.#options;
+  async #identify(
+    caller: Caller,
+    req: IncomingMessage,
+    res: ServerResponse,
+    client: Client,
+  ): ReturnType<GatewayState["identities"]["of"]> {
+    const { limits, state } = this.#options;
     try {
-      return await state.identities.of(req.$ctx, req, clients.of(req));
+      return await state.identities.of(caller, req, client);
     } catch (error) {
-      limits.admit("credentials", address, res);
+      limits.admit("credentials", countedAs(client.address), res);
       throw error;
     }
   }

@@ -3,13 +3,15 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, Service, ServiceSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
 import { loadConfig } from "../../config/index.ts";
-import { messageOf } from "../kernel/errors.ts";
+import { failure, messageOf } from "../kernel/errors.ts";
+import type { Caller } from "../kernel/rpc.ts";
 import { uploadProgressed } from "../uploads/contract.ts";
 import { usersChanged } from "../users/contract.ts";
 import { segmentsStored, videoChanged } from "../videos/contract.ts";
 import { assemble, certificateOf, type GatewayParts } from "./assemble.ts";
-import { aliasesOf } from "./dispatch.ts";
+import { aliasesOf, type Answering } from "./dispatch.ts";
 import { openServer, type HttpServer } from "./http/server.ts";
+import { targetOf } from "./http/reply.ts";
 import { formerRoutes } from "./former-routes.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { apiRoutes } from "./routes.ts";
@@ -17,6 +19,7 @@ import { apiRoutes } from "./routes.ts";
 /** Of moleculer-web. */
 interface Alias {
   readonly fullPath: string;
+  readonly handler: Answering;
   match(path: string): Readonly<Record<string, string>> | false;
 }
 
@@ -28,7 +31,21 @@ interface Gateway extends Service<Record<string, unknown>> {
   addRoute(route: object): void;
   readonly aliases: readonly Alias[];
   aliasesByLength: ReadonlyMap<number, readonly Alias[]>;
-  httpHandler(req: IncomingMessage, res: ServerResponse): Promise<void>;
+  resolveAlias(path: string): { readonly alias: Alias; readonly params: Readonly<Record<string, string>> } | false;
+  httpHandler(req: IncomingMessage & { route?: string }, res: ServerResponse): void;
+}
+
+/** Without its query, and without a slash at its end. */
+function pathOf(req: IncomingMessage): string {
+  const target = targetOf(req);
+  const query = target.indexOf("?");
+  const path = query < 0 ? target : target.slice(0, query);
+  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
+}
+
+/** Calls of one request: each carries its id, for logs and traces. */
+function callerFor({ broker }: Pick<Service, "broker">, requestID: string): Caller {
+  return { call: async (action, params, options) => await broker.call(action, params as object, { ...options, requestID }) };
 }
 
 /** A slash at the end begins none. */
@@ -51,18 +68,10 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
     logRouteRegistration: null,
     // Aliases of other services are never taken over; the default would hold a stopping process for half a second.
     debounceTime: 1,
-    onError(this: Gateway, req: IncomingMessage, res: ServerResponse, error: unknown) {
-      this.parts.door.refuse(req, res, error);
-    },
-    /** The id that the server has given the request; and no tracking, since the server itself waits for what is being answered. */
-    rootCallOptions(options: { requestID?: string; tracking?: boolean }, _req: IncomingMessage, res: ServerResponse) {
-      options.requestID = String(res.getHeader("X-Request-Id"));
-      options.tracking = false;
-    },
   },
 
-  // Routes come from routes.ts alone: nobody lists, adds or removes them by a call.
-  actions: { listAliases: false, addRoute: false, removeRoute: false },
+  // Routes come from routes.ts alone: nobody lists, adds, removes or asks them by a call.
+  actions: { rest: false, listAliases: false, addRoute: false, removeRoute: false },
 
   events: {
     [videoChanged.name](ctx: Context<{ id: string }>) {
@@ -93,13 +102,25 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
       return false;
     },
 
+    /** moleculer-web would make an action of each request, and lead it through all of the broker's middlewares before anything is looked at. */
+    httpHandler(this: Gateway, req: IncomingMessage & { route?: string }, res: ServerResponse) {
+      try {
+        const found = this.resolveAlias(pathOf(req));
+        if (!found) throw failure("ROUTE_NOT_FOUND", "There is nothing at this address.");
+        req.route = found.alias.fullPath;
+        found.alias.handler({ req, res, segments: found.params, caller: callerFor(this, String(res.getHeader("X-Request-Id"))) });
+      } catch (error) {
+        this.parts.door.refuse(req, res, error);
+      }
+    },
+
     createServer(this: Gateway) {
       const config = loadConfig();
       this.http = openServer({
         certificate: certificateOf(config),
         uploadIdleMs: config.UPLOAD_IDLE_SECONDS * 1000,
         handle: (req, res) => {
-          if (this.parts.door.open(req, res)) void this.httpHandler(req, res);
+          if (this.parts.door.open(req, res)) this.httpHandler(req, res);
         },
         finished: (req, request) => this.parts.door.tell(req, request),
       });
@@ -122,7 +143,6 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
       logging: false,
       pathToRegexpOptions: { sensitive: true },
       aliases: aliasesOf([...apiRoutes, ...formerRoutes, ...pageRoutes(state.page)], door),
-      onError: (req: IncomingMessage, res: ServerResponse, error: unknown) => door.refuse(req, res, error),
     });
     this.aliasesByLength = Map.groupBy(this.aliases, ({ fullPath }) => segmentsIn(fullPath));
   },

@@ -82,9 +82,9 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, error: un
   return problem;
 }
 
-/** The target of the request line; moleculer-web shortens `url` on its way. */
-export function targetOf(req: IncomingMessage & { originalUrl?: string }): string {
-  return req.originalUrl ?? req.url ?? "/";
+/** The target of the request line. */
+export function targetOf(req: IncomingMessage): string {
+  return req.url ?? "/";
 }
 
 async function sendCompressed(req: IncomingMessage, res: ServerResponse, answer: Answer): Promise<void> {
