@@ -15,9 +15,23 @@ const unstorable = /^(22003|22021|22P05)$/;
  * After DATABASE_UNAVAILABLE the outcome may be unknown: a commit may have happened.
  */
 export function databaseFailure(error: unknown): Error {
-  const { name, message, original } = error as Error & { original?: { code?: unknown } };
+  const { name, original } = error as Error & { original?: { code?: unknown } };
   if (!name.startsWith("Sequelize")) return error as Error;
-  const state = sqlState(original?.code);
+  return failureOf(error as Error, sqlState(original?.code));
+}
+
+/** The failure that an error of the driver stands for. */
+export function driverFailure(error: unknown): Error {
+  return failureOf(error as Error, sqlState((error as { code?: unknown }).code));
+}
+
+/** Whether the connection is of no use any more: PostgreSQL did not say what is wrong. */
+export function isBroken(error: unknown): boolean {
+  return sqlState((error as { code?: unknown }).code) === "";
+}
+
+function failureOf(error: Error, state: string): Error {
+  const { name, message } = error;
   if (passing.test(state) || unreachable.test(name) || (state === "" && broken.test(message))) {
     return failure("DATABASE_UNAVAILABLE", "The database does not answer at the moment.", { cause: error });
   }

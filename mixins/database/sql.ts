@@ -2,9 +2,10 @@
  * SQL with bind parameters ($1, $2, …), on the pool or inside of a transaction. Whatever fails leaves as a row of the error table.
  * bigint comes back as a string, timestamptz as Date, bytea as Buffer; JSON goes in as text (`$1::jsonb`).
  */
+import type { Client } from "pg";
 import { QueryTypes, type Transaction } from "sequelize";
 import type { Database } from "./connection.ts";
-import { databaseFailure } from "./failures.ts";
+import { databaseFailure, driverFailure, isBroken } from "./failures.ts";
 
 export type { Database } from "./connection.ts";
 
@@ -21,6 +22,30 @@ export type Bind = Scalar | readonly Scalar[];
 export async function rows<T extends object>(on: Database | Tx, text: string, bind: readonly Bind[] = []): Promise<T[]> {
   const { db, transaction: opened } = place(on);
   return await mapped(db.query<T>(text, { bind: [...bind], type: QueryTypes.SELECT, transaction: opened }));
+}
+
+/** A statement that is the same each time, but for its values. */
+export interface Prepared {
+  /** No other statement of this process has it. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * As `rows`, for what is asked all the time: each connection parses and plans it once, and Sequelize only lends the connection. Its plan is made for any
+ * values, so it is for statements that have one good plan. Never part of a transaction.
+ */
+export async function prepared<T extends object>(db: Database, { name, text }: Prepared, bind: readonly Bind[]): Promise<T[]> {
+  const connection = (await mapped(db.connectionManager.getConnection({ type: "read" }))) as Client;
+  try {
+    return (await connection.query<T>({ name, text, values: [...bind] })).rows;
+  } catch (error) {
+    // The pool lends nobody a connection that was ended.
+    if (isBroken(error)) connection.end().catch(() => {});
+    throw driverFailure(error);
+  } finally {
+    db.connectionManager.releaseConnection(connection);
+  }
 }
 
 /** The first row, if there is one. */

@@ -107,12 +107,7 @@ export class Door implements Doorkeeper<GatewayState> {
     logger.info({ ...request, route: req.route ?? "none", ...who, dependencies }, "request");
   }
 
-  async #identify(
-    caller: Caller,
-    req: IncomingMessage,
-    res: ServerResponse,
-    client: Client,
-  ): ReturnType<GatewayState["identities"]["of"]> {
+  async #identify(caller: Caller, req: IncomingMessage, res: ServerResponse, client: Client): ReturnType<GatewayState["identities"]["of"]> {
     const { limits, state } = this.#options;
     try {
       return await state.identities.of(caller, req, client);

@@ -56,7 +56,11 @@ const service: ServiceSchema<object, object, object, VideosService> = {
     async list(listing) {
       const { rows, nextCursor, corrected } = await listVideos(this.db, listing);
       const searched = corrected === null ? listing : { ...listing, q: corrected };
-      const [items, { total, estimated }] = await Promise.all([this.views(rows), this.totals.of(searched)]);
+      const isWhole = nextCursor === null && listing.page === 1 && listing.cursor === undefined;
+      const [items, { total, estimated }] = await Promise.all([
+        this.views(rows),
+        isWhole ? { total: rows.length, estimated: false } : this.totals.of(searched),
+      ]);
       return { items, total, totalEstimated: estimated, hasMore: nextCursor !== null, nextCursor, corrected };
     },
     async status({ id, as }, ctx) {

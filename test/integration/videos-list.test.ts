@@ -176,8 +176,9 @@ describe("a search", () => {
     expect((await list({ q })).corrected).toBeNull();
   });
 
-  it("puts what has the word in its title before what has it in its description", async () => {
-    expect(await titles({ q: "cook" })).toEqual(["Cooking with nothing", "Crème brûlée in five minutes", "Straßenbahn"]);
+  it("puts what has the word in its title before what has it elsewhere, and of those the newest first", async () => {
+    expect(await titles({ q: "cook" })).toEqual(["Cooking with nothing", "Straßenbahn", "Crème brûlée in five minutes"]);
+    expect(await titles({ q: "cook", page: 2, limit: 1 })).toEqual(["Straßenbahn"]);
   });
 
   it("is sorted and filtered as any list, and says how much it finds", async () => {

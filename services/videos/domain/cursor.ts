@@ -22,7 +22,8 @@ const shapes: Readonly<Record<SortKey, z.ZodString>> = {
     .regex(/^[^\p{Cc}\p{Cs}]*$/u),
   duration: number,
   views: z.string().regex(/^[0-9]{1,18}$/),
-  relevance: number,
+  /** As for createdAt, and more where the title has the words. */
+  relevance: z.string().regex(/^[0-9]{1,18}$/),
 };
 
 export function encodeCursor({ key, descending }: Order, position: Position): string {

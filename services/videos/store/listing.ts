@@ -1,9 +1,9 @@
-/** Pages of the list of videos: one statement a page, each order and filter from an index. */
+/** Pages of the list of videos: one statement says which, each order and filter from an index; another says what they are. */
 import { one, rows, type Bind, type Database } from "../../../mixins/database/sql.ts";
 import type { Principal } from "../../kernel/principal.ts";
 import { decodeCursor, encodeCursor, type Position } from "../domain/cursor.ts";
 import { orderOf, scopesOf, type Filters, type Order, type Scope, type Sort, type SortKey } from "../domain/listing.ts";
-import { described, type DescribedRow } from "./described.ts";
+import { describe, type DescribedRow } from "./described.ts";
 
 /** A list as a whole. */
 export interface List extends Filters {
@@ -25,9 +25,6 @@ export interface PageOfRows {
   readonly corrected: string | null;
 }
 
-/** Of a search, the newest that match in their title, and the newest that match anywhere, are ranked: to rank each of 270,000 takes half a second. */
-const RANKED_MAX = 200;
-
 /** What a list can be sorted by: its column, the column of the id that its index goes on with, and its value in a cursor and back. */
 interface SortColumn {
   readonly by: string;
@@ -38,11 +35,12 @@ interface SortColumn {
 }
 
 const VIDEOS = "videos v";
+const MICROSECONDS = "(extract(epoch from v.created_at) * 1000000)::bigint";
 const columns: Readonly<Record<Exclude<SortKey, "relevance">, SortColumn>> = {
   createdAt: {
     by: "v.created_at",
     id: "v.id",
-    text: "(extract(epoch from v.created_at) * 1000000)::bigint::text",
+    text: `${MICROSECONDS}::text`,
     from: VIDEOS,
     value: (at) => `timestamptz 'epoch' + ${at}::bigint * interval '1 microsecond'`,
   },
@@ -89,7 +87,7 @@ export async function listVideos(db: Database, listing: Listing): Promise<PageOf
   const shown = found.slice(0, listing.limit);
   const last = shown.at(-1);
   const nextCursor = last && found.length > listing.limit ? encodeCursor(order, { key: last.sortedBy, id: last.id }) : null;
-  return { rows: shown, nextCursor, corrected: null };
+  return { rows: await describeListed(db, wanted, shown), nextCursor, corrected: null };
 }
 
 interface Wanted<L extends List = Listing> {
@@ -99,61 +97,95 @@ interface Wanted<L extends List = Listing> {
   readonly after: Position | undefined;
 }
 
-/** One more than the page holds, to know whether there is a next one. */
-async function readPage(db: Database, wanted: Wanted): Promise<(DescribedRow & { sortedBy: string })[]> {
+interface Listed {
+  readonly id: string;
+  readonly sortedBy: string;
+}
+
+/** Between the two statements a video may have gone to the trash, come out of it, or been made private. */
+async function describeListed(db: Database, { listing, scopes }: Wanted, listed: readonly Listed[]): Promise<readonly DescribedRow[]> {
+  const found = await describe(
+    db,
+    listed.map(({ id }) => id),
+  );
+  return found.filter((row) => (row.deletedAt !== null) === listing.trash && scopes.some((scope) => isIn(scope, row)));
+}
+
+function isIn(scope: Scope, { visibility, owner }: DescribedRow): boolean {
+  const isSeen = scope.visibility === undefined || (visibility === "public") === (scope.visibility === "public");
+  return isSeen && (scope.owner === undefined || scope.owner === owner);
+}
+
+/** One more than the page holds, to know whether there is a next one. By relevance, what has the words elsewhere is looked for when the titles do not fill the page. */
+async function readPage(db: Database, wanted: Wanted): Promise<readonly Listed[]> {
+  if (wanted.order.key !== "relevance") return await readSorted(db, wanted, [{ key: wanted.order.key }]);
+  const titled = isPastTitles(wanted.after) ? [] : await readSorted(db, wanted, [TITLED]);
+  return titled.length > wanted.listing.limit ? titled : await readSorted(db, wanted, [TITLED, ELSEWHERE]);
+}
+
+/** Videos that are read in one order from one index. */
+interface Run {
+  readonly key: Exclude<SortKey, "relevance">;
+  /** Where the words of a search have to be; anywhere without it. */
+  readonly words?: "title" | "elsewhere";
+}
+
+/** By relevance, what has all the words in its title comes first, and of equals the newest: each of the two is read from an index as far as the page reaches. */
+const TITLED: Run = { key: "createdAt", words: "title" };
+const ELSEWHERE: Run = { key: "createdAt", words: "elsewhere" };
+/** Microseconds have 16 digits: those of what has the words in its title are so much later. */
+const IN_TITLE = 100_000_000_000_000_000n;
+
+function isPastTitles(after: Position | undefined): boolean {
+  return after !== undefined && BigInt(after.key) < IN_TITLE;
+}
+
+async function readSorted(db: Database, wanted: Wanted, runs: readonly Run[]): Promise<readonly Listed[]> {
   const bindings = new Bindings();
   const { listing, order } = wanted;
   const way = order.descending ? "desc" : "asc";
   const limit = bindings.add(listing.limit + 1);
   const offset = bindings.add(listing.cursor === undefined ? (listing.page - 1) * listing.limit : 0);
-  const page = order.key === "relevance" ? ranked(wanted, bindings) : sorted(wanted, order.key, bindings);
-  const text = `select ${described}, page.text as "sortedBy"
-    from (select * from (${page(`limit ${limit}::integer + ${offset}::integer`)}) as merged order by value ${way}, id ${way} limit ${limit} offset ${offset}) as page
-    join videos v on v.id = page.id
-    order by page.value ${way}, page.id ${way}`;
-  return await rows(db, text, bindings.values);
+  const parts = runs.flatMap((run) => sorted(wanted, run, bindings));
+  const reach = `limit ${limit}::integer + ${offset}::integer`;
+  return await rows<Listed>(
+    db,
+    `select id, text as "sortedBy" from (${parts.map((part) => `(${part} ${reach})`).join(" union all ")}) as merged
+     order by value ${way}, id ${way} limit ${limit} offset ${offset}`,
+    bindings.values,
+  );
 }
 
 /** Each scope from its own index, as far as the page reaches. */
-function sorted(
-  { listing, scopes, order, after }: Wanted<List>,
-  key: Exclude<SortKey, "relevance">,
-  bindings: Bindings,
-): (reach: string) => string {
-  const { by, id, text, from, value } = columns[key];
+function sorted({ listing, scopes, order, after }: Wanted<List>, run: Run, bindings: Bindings): string[] {
+  const { by, id, text, from, value } = columns[run.key];
   const way = order.descending ? "desc" : "asc";
-  const beyond = after
-    ? [`(${by}, ${id}) ${order.descending ? "<" : ">"} (${value(bindings.add(after.key))}, ${bindings.add(after.id)}::uuid)`]
+  const start = after && startOf(run, after);
+  if (start === "none") return [];
+  const beyond = start
+    ? [`(${by}, ${id}) ${order.descending ? "<" : ">"} (${value(bindings.add(start.key))}, ${bindings.add(start.id)}::uuid)`]
     : [];
-  const parts = scopes.map((scope) => {
-    const all = [...conditions(listing, scope, bindings), ...beyond].join(" and ");
-    return `select v.id, ${by} as value, ${text} as text from ${from} where ${all} order by ${by} ${way}, ${id} ${way}`;
+  const shown = order.key === "relevance" ? relevance(run) : { value: by, text };
+  return scopes.map((scope) => {
+    const all = [...conditions(listing, scope, bindings, run.words), ...beyond].join(" and ");
+    return `select v.id, ${shown.value} as value, ${shown.text} as text from ${from} where ${all} order by ${by} ${way}, ${id} ${way}`;
   });
-  return (reach) => parts.map((part) => `(${part} ${reach})`).join(" union all ");
 }
 
-/** The candidates are few, and all of them are ranked. */
-function ranked(wanted: Wanted, bindings: Bindings): (reach: string) => string {
-  const rank = `select id, rank as value, rank::text as text
-    from (select id, ts_rank(search, search_query(${bindings.add(wanted.listing.q ?? "")}))::float8 as rank
-          from videos where id in (${candidates(wanted, bindings)})) as ranks`;
-  const { after } = wanted;
-  const beyond = after ? ` where (rank, id) < (${bindings.add(after.key)}::float8, ${bindings.add(after.id)}::uuid)` : "";
-  return () => rank + beyond;
+function relevance({ words }: Run): { value: string; text: string } {
+  const value = words === "title" ? `${MICROSECONDS} + ${IN_TITLE}` : MICROSECONDS;
+  return { value, text: `(${value})::text` };
 }
 
-function candidates({ listing, scopes }: Pick<Wanted<List>, "listing" | "scopes">, bindings: Bindings): string {
-  const each = scopes.flatMap((scope) =>
-    (["title_search", "search"] as const).map((column) => {
-      const all = conditions(listing, scope, bindings, column).join(" and ");
-      return `(select v.id from ${VIDEOS} where ${all} order by v.created_at desc, v.id desc limit ${RANKED_MAX})`;
-    }),
-  );
-  return each.join(" union ");
+/** Where a run goes on after a page: "none" when all of it came before. */
+function startOf({ words }: Run, after: Position): Position | "none" | undefined {
+  if (words === undefined) return after;
+  if (words === "elsewhere") return isPastTitles(after) ? after : undefined;
+  return isPastTitles(after) ? "none" : { ...after, key: String(BigInt(after.key) - IN_TITLE) };
 }
 
 /** What a video of the scope has to be like. */
-function conditions(filters: Filters, scope: Scope, bindings: Bindings, searched: "search" | "title_search" = "search"): string[] {
+function conditions(filters: Filters, scope: Scope, bindings: Bindings, words?: Run["words"]): string[] {
   const { q, status, tag, createdAfter, createdBefore, minDuration, maxDuration, visibility, owner, trash } = filters;
   const given = (value: Bind | undefined, text: (placeholder: string) => string): string[] =>
     value === undefined ? [] : [text(bindings.add(value))];
@@ -171,11 +203,14 @@ function conditions(filters: Filters, scope: Scope, bindings: Bindings, searched
     ...(minDuration === undefined && maxDuration === undefined ? [] : ["v.duration_s is not null"]),
     ...given(minDuration, (at) => `v.duration_sort >= ${at}::float8`),
     ...given(maxDuration, (at) => `v.duration_sort <= ${at}::float8`),
-    // Of one person's videos each is looked at: as a function, the comparison leaves the index of everybody's words alone.
-    ...given(q, (at) =>
-      scope.owner === undefined ? `v.${searched} @@ search_query(${at})` : `ts_match_vq(v.${searched}, search_query(${at}))`,
-    ),
+    ...given(q, (at) => searched(words === "title" ? "title_search" : "search", scope, at)),
+    ...(words === "elsewhere" ? given(q, (at) => `not ts_match_vq(v.title_search, search_query(${at}))`) : []),
   ];
+}
+
+/** Of one person's videos each is looked at: as a function, the comparison leaves the index of everybody's words alone. */
+function searched(column: "search" | "title_search", { owner }: Scope, at: string): string {
+  return owner === undefined ? `v.${column} @@ search_query(${at})` : `ts_match_vq(v.${column}, search_query(${at}))`;
 }
 
 /** Only a search that finds nothing on any page is mended, so that all its pages are of the same search. */
@@ -194,6 +229,8 @@ async function correction(db: Database, wanted: Wanted): Promise<string | null> 
 
 /** The exact number is asked for up to here, which takes some milliseconds; of all of a million, 100. */
 const COUNTED_MAX = 1000;
+/** Of a search: what it finds lies all over the table, and to look at a thousand costs more than all the rest of the answer. */
+const FOUND_COUNTED_MAX = 200;
 
 export interface Total {
   readonly total: number;
@@ -201,30 +238,24 @@ export interface Total {
   readonly estimated: boolean;
 }
 
-/** How many videos a list has on all its pages together. A search by relevance has those that are ranked. */
+/** How many videos a list has on all its pages together. */
 export async function countVideos(db: Database, list: List): Promise<Total> {
   const scopes = scopesOf(list.as, list);
   if (scopes.length === 0) return { total: 0, estimated: false };
-  const isRanked = orderOf(list.sort, list.q).key === "relevance";
-  const total = await (isRanked ? countRanked(db, list, scopes) : countUpTo(db, list, scopes, COUNTED_MAX + 1));
-  if (isRanked || total <= COUNTED_MAX) return { total, estimated: false };
+  const guess = list.q === undefined ? 0 : await estimate(db, list, scopes);
+  if (guess > FOUND_COUNTED_MAX) return { total: guess, estimated: true };
+  const total = await countUpTo(db, list, scopes, COUNTED_MAX + 1);
+  if (total <= COUNTED_MAX) return { total, estimated: false };
   return { total: Math.max(total, await estimate(db, list, scopes)), estimated: true };
-}
-
-async function countRanked(db: Database, list: List, scopes: readonly Scope[]): Promise<number> {
-  const bindings = new Bindings();
-  return await count(db, candidates({ listing: list, scopes }, bindings), bindings);
 }
 
 /** In an order that an index has: else the planner hopes to find so many soon, and reads all videos when there are fewer. */
 async function countUpTo(db: Database, list: List, scopes: readonly Scope[], most: number): Promise<number> {
   const bindings = new Bindings();
-  const newest = sorted({ listing: list, scopes, order: { key: "createdAt", descending: true }, after: undefined }, "createdAt", bindings);
-  return Math.min(most, await count(db, newest(`limit ${most}`), bindings));
-}
-
-async function count(db: Database, text: string, bindings: Bindings): Promise<number> {
-  return (await one<{ count: number }>(db, `select count(*)::integer as count from (${text}) as found`, bindings.values))?.count ?? 0;
+  const newest = { listing: list, scopes, order: { key: "createdAt", descending: true }, after: undefined } as const;
+  const parts = sorted(newest, { key: "createdAt" }, bindings).map((part) => `(${part} limit ${most})`);
+  const text = `select count(*)::integer as count from (${parts.join(" union all ")}) as found`;
+  return Math.min(most, (await one<{ count: number }>(db, text, bindings.values))?.count ?? 0);
 }
 
 interface Explained {

@@ -1,5 +1,5 @@
 /** What is known of videos, as rows. */
-import { one, rows, type Database } from "../../../mixins/database/sql.ts";
+import { one, prepared, rows, type Database } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { PlaybackRendition, SegmentRow, VideoBlob } from "../contract.ts";
 import { isServed, type VideoStatus } from "../domain/lifecycle.ts";
@@ -17,7 +17,10 @@ const BEGUN = `r.frame_runs is not null and exists (select 1 from segments s
 export async function workOn(db: Database, videos: readonly { id: string; status: VideoStatus }[]): Promise<ReadonlyMap<string, Work>> {
   if (videos.length === 0) return new Map();
   const ids = videos.map(({ id }) => id);
-  const [jobs, renditions] = await Promise.all([jobsOf(db, ids), renditionsOf(db, ids)]);
+  const [jobs, renditions] = await Promise.all([
+    prepared<JobRow>(db, JOBS, [ids]),
+    prepared<RenditionView & { readonly videoId: string }>(db, RENDITIONS, [ids]),
+  ]);
   return new Map(
     videos.map(({ id, status }) => {
       const own = jobs.filter(({ videoId }) => videoId === id);
@@ -31,28 +34,22 @@ export async function workOn(db: Database, videos: readonly { id: string; status
 type JobRow = JobView & { readonly videoId: string; readonly elapsedS: number | null };
 
 /** Without the last words of tools, which are for operators. */
-async function jobsOf(db: Database, ids: readonly string[]): Promise<JobRow[]> {
-  return await rows<JobRow>(
-    db,
-    `select video_id as "videoId", case kind when 'video.inspect' then 'inspect' when 'video.span' then 'video'
-         when 'video.audio' then 'audio' else 'picture' end as stage,
-       state, progress, attempts, failure - 'log' as failure, extract(epoch from now() - started_at)::float8 as "elapsedS"
-     from jobs where video_id = any($1::uuid[]) and kind <> 'video.storyboard' order by id`,
-    [ids],
-  );
-}
+const JOBS = {
+  name: "jobs of videos",
+  text: `select video_id as "videoId", case kind when 'video.inspect' then 'inspect' when 'video.span' then 'video'
+       when 'video.audio' then 'audio' else 'picture' end as stage,
+     state, progress, attempts, failure - 'log' as failure, extract(epoch from now() - started_at)::float8 as "elapsedS"
+   from jobs where video_id = any($1::uuid[]) and kind <> 'video.storyboard' order by id`,
+};
 
-async function renditionsOf(db: Database, ids: readonly string[]): Promise<(RenditionView & { videoId: string })[]> {
-  return await rows<RenditionView & { videoId: string }>(
-    db,
-    `select r.video_id as "videoId", r.name, r.kind, r.width, r.height, r.segments_total as "segmentsTotal",
-       (select count(*) from segments s where s.video_id = r.video_id and s.revision = r.revision and s.rendition = r.name)::integer as "segmentsDone",
-       ${BEGUN} as begun
-     from renditions r join videos v on v.id = r.video_id and v.revision = r.revision
-     where r.video_id = any($1::uuid[]) order by r.kind desc, r.height, r.name`,
-    [ids],
-  );
-}
+const RENDITIONS = {
+  name: "renditions of videos",
+  text: `select r.video_id as "videoId", r.name, r.kind, r.width, r.height, r.segments_total as "segmentsTotal",
+     (select count(*) from segments s where s.video_id = r.video_id and s.revision = r.revision and s.rendition = r.name)::integer as "segmentsDone",
+     ${BEGUN} as begun
+   from renditions r join videos v on v.id = r.video_id and v.revision = r.revision
+   where r.video_id = any($1::uuid[]) order by r.kind desc, r.height, r.name`,
+};
 
 /** A rendition on its way: what was planned of it, and what is stored so far. */
 export interface DescribedRendition extends Omit<PlaybackRendition, "init" | "runs"> {

@@ -9,7 +9,7 @@ const keys: Readonly<Record<SortKey, fc.Arbitrary<string>>> = {
   title: fc.string({ unit: fc.constantFrom("a", "é", "語", "😀", " "), maxLength: 200 }),
   duration: fc.double({ min: 1e-5, max: 1e9, noNaN: true, noDefaultInfinity: true }).map(String),
   views: fc.bigInt({ min: 0n, max: 10n ** 18n - 1n }).map(String),
-  relevance: fc.float({ min: 0, max: 1, noNaN: true }).map(String),
+  relevance: fc.bigInt({ min: 0n, max: 10n ** 18n - 1n }).map(String),
 };
 const positions = fc.constantFrom(...(Object.keys(keys) as SortKey[])).chain((key) =>
   fc.record({
