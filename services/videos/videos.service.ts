@@ -54,7 +54,7 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       return visible(as, await this.video(id));
     },
     async list(listing) {
-      const { rows, nextCursor, corrected } = await listVideos(this.db, listing);
+      const { rows, nextCursor, corrected } = await listVideos(this.db, listing, this.totals.guess);
       const searched = corrected === null ? listing : { ...listing, q: corrected };
       const isWhole = nextCursor === null && listing.page === 1 && listing.cursor === undefined;
       const [items, { total, estimated }] = await Promise.all([

@@ -29,34 +29,29 @@ export interface PageOfRows {
 interface SortColumn {
   readonly by: string;
   readonly id: string;
-  readonly text: string;
   readonly from: string;
+  readonly text: (by: string) => string;
   readonly value: (placeholder: string) => string;
 }
 
 const VIDEOS = "videos v";
-const MICROSECONDS = "(extract(epoch from v.created_at) * 1000000)::bigint";
+const asText = (by: string): string => `${by}::text`;
+const microseconds = (by: string): string => `(extract(epoch from ${by}) * 1000000)::bigint`;
 const columns: Readonly<Record<Exclude<SortKey, "relevance">, SortColumn>> = {
   createdAt: {
     by: "v.created_at",
     id: "v.id",
-    text: `${MICROSECONDS}::text`,
     from: VIDEOS,
+    text: (by) => asText(microseconds(by)),
     value: (at) => `timestamptz 'epoch' + ${at}::bigint * interval '1 microsecond'`,
   },
-  title: { by: "v.title_sort", id: "v.id", text: "v.title_sort", from: VIDEOS, value: (at) => `${at}::text` },
-  duration: {
-    by: "v.duration_sort",
-    id: "v.id",
-    text: "v.duration_sort::text",
-    from: VIDEOS,
-    value: (at) => `${at}::float8`,
-  },
+  title: { by: "v.title_sort", id: "v.id", from: VIDEOS, text: asText, value: (at) => `${at}::text` },
+  duration: { by: "v.duration_sort", id: "v.id", from: VIDEOS, text: asText, value: (at) => `${at}::float8` },
   views: {
     by: "n.views",
     id: "n.video_id",
-    text: "n.views::text",
     from: `video_views n join ${VIDEOS} on v.id = n.video_id`,
+    text: asText,
     value: (at) => `${at}::bigint`,
   },
 };
@@ -76,14 +71,15 @@ class Bindings {
  * After a cursor the comparison is one of rows, which the index answers in half a millisecond at any depth; written as `a < x or (a = x and b < y)` it
  * takes 840 ms of a million.
  */
-export async function listVideos(db: Database, listing: Listing): Promise<PageOfRows> {
+export async function listVideos(db: Database, listing: Listing, guess: Guess): Promise<PageOfRows> {
   const scopes = scopesOf(listing.as, listing);
   const order = orderOf(listing.sort, listing.q);
   const after = listing.cursor === undefined ? undefined : decodeCursor(order, listing.cursor);
-  const wanted = { listing, scopes, order, after };
+  const gathers = listing.q !== undefined && (await guess(listing)) <= GATHERED_MAX;
+  const wanted = { listing, scopes, order, after, gathers };
   const found = scopes.length === 0 ? [] : await readPage(db, wanted);
   const corrected = found.length === 0 ? await correction(db, wanted) : null;
-  if (corrected !== null) return { ...(await listVideos(db, { ...listing, q: corrected })), corrected };
+  if (corrected !== null) return { ...(await listVideos(db, { ...listing, q: corrected }, guess)), corrected };
   const shown = found.slice(0, listing.limit);
   const last = shown.at(-1);
   const nextCursor = last && found.length > listing.limit ? encodeCursor(order, { key: last.sortedBy, id: last.id }) : null;
@@ -95,7 +91,18 @@ interface Wanted<L extends List = Listing> {
   readonly scopes: readonly Scope[];
   readonly order: Order;
   readonly after: Position | undefined;
+  /** All that a search finds is looked at and sorted: else the newest are gone through until enough of them fit. */
+  readonly gathers: boolean;
 }
+
+/** How many videos a list may have, from what the planner knows of the columns. */
+export type Guess = (list: List) => Promise<number>;
+
+/**
+ * With a million videos, to gather 3000 costs what it costs to go through them until a page of 20 is full: to look at one that the index found takes a
+ * microsecond, at the next older one less than half. The planner takes words to be compared as quickly as numbers, and goes through them from 1000 on.
+ */
+const GATHERED_MAX = 3000;
 
 interface Listed {
   readonly id: string;
@@ -142,39 +149,47 @@ function isPastTitles(after: Position | undefined): boolean {
 
 async function readSorted(db: Database, wanted: Wanted, runs: readonly Run[]): Promise<readonly Listed[]> {
   const bindings = new Bindings();
-  const { listing, order } = wanted;
-  const way = order.descending ? "desc" : "asc";
+  const { listing, order, gathers } = wanted;
   const limit = bindings.add(listing.limit + 1);
   const offset = bindings.add(listing.cursor === undefined ? (listing.page - 1) * listing.limit : 0);
-  const parts = runs.flatMap((run) => sorted(wanted, run, bindings));
-  const reach = `limit ${limit}::integer + ${offset}::integer`;
+  const parts = runs.flatMap((run) => partsOf(wanted, run, bindings));
+  // A subquery with an offset is planned by itself: for all that it finds.
+  const reach = gathers ? () => "offset 0" : (part: Part) => `order by ${part.order} limit ${limit}::integer + ${offset}::integer`;
+  const merged = parts.map((part) => `(${part.text} ${reach(part)})`).join(" union all ");
+  const way = order.descending ? "desc" : "asc";
   return await rows<Listed>(
     db,
-    `select id, text as "sortedBy" from (${parts.map((part) => `(${part} ${reach})`).join(" union all ")}) as merged
-     order by value ${way}, id ${way} limit ${limit} offset ${offset}`,
+    `select id, ${sortedBy(order)} as "sortedBy"
+     from (select * from (${merged}) as merged order by titled desc, by ${way}, id ${way} limit ${limit} offset ${offset}) as page
+     order by titled desc, by ${way}, id ${way}`,
     bindings.values,
   );
 }
 
-/** Each scope from its own index, as far as the page reaches. */
-function sorted({ listing, scopes, order, after }: Wanted<List>, run: Run, bindings: Bindings): string[] {
-  const { by, id, text, from, value } = columns[run.key];
-  const way = order.descending ? "desc" : "asc";
+function sortedBy({ key }: Order): string {
+  return key === "relevance" ? `(${microseconds("by")} + titled * ${IN_TITLE})::text` : columns[key].text("by");
+}
+
+/** A select that ends with its conditions, and the order that its index has. */
+interface Part {
+  readonly text: string;
+  readonly order: string;
+}
+
+/** Each scope is read from its own index. */
+function partsOf({ listing, scopes, order, after }: Omit<Wanted<List>, "gathers">, run: Run, bindings: Bindings): Part[] {
+  const { by, id, from, value } = columns[run.key];
   const start = after && startOf(run, after);
   if (start === "none") return [];
   const beyond = start
     ? [`(${by}, ${id}) ${order.descending ? "<" : ">"} (${value(bindings.add(start.key))}, ${bindings.add(start.id)}::uuid)`]
     : [];
-  const shown = order.key === "relevance" ? relevance(run) : { value: by, text };
+  const way = order.descending ? "desc" : "asc";
   return scopes.map((scope) => {
     const all = [...conditions(listing, scope, bindings, run.words), ...beyond].join(" and ");
-    return `select v.id, ${shown.value} as value, ${shown.text} as text from ${from} where ${all} order by ${by} ${way}, ${id} ${way}`;
+    const text = `select v.id, ${by} as by, ${run.words === "title" ? 1 : 0} as titled from ${from} where ${all}`;
+    return { text, order: `${by} ${way}, ${id} ${way}` };
   });
-}
-
-function relevance({ words }: Run): { value: string; text: string } {
-  const value = words === "title" ? `${MICROSECONDS} + ${IN_TITLE}` : MICROSECONDS;
-  return { value, text: `(${value})::text` };
 }
 
 /** Where a run goes on after a page: "none" when all of it came before. */
@@ -239,21 +254,20 @@ export interface Total {
 }
 
 /** How many videos a list has on all its pages together. */
-export async function countVideos(db: Database, list: List): Promise<Total> {
+export async function countVideos(db: Database, list: List, guess: Guess): Promise<Total> {
   const scopes = scopesOf(list.as, list);
   if (scopes.length === 0) return { total: 0, estimated: false };
-  const guess = list.q === undefined ? 0 : await estimate(db, list, scopes);
-  if (guess > FOUND_COUNTED_MAX) return { total: guess, estimated: true };
+  const found = list.q === undefined ? 0 : await guess(list);
+  if (found > FOUND_COUNTED_MAX) return { total: found, estimated: true };
   const total = await countUpTo(db, list, scopes, COUNTED_MAX + 1);
-  if (total <= COUNTED_MAX) return { total, estimated: false };
-  return { total: Math.max(total, await estimate(db, list, scopes)), estimated: true };
+  return total <= COUNTED_MAX ? { total, estimated: false } : { total: Math.max(total, await guess(list)), estimated: true };
 }
 
 /** In an order that an index has: else the planner hopes to find so many soon, and reads all videos when there are fewer. */
 async function countUpTo(db: Database, list: List, scopes: readonly Scope[], most: number): Promise<number> {
   const bindings = new Bindings();
   const newest = { listing: list, scopes, order: { key: "createdAt", descending: true }, after: undefined } as const;
-  const parts = sorted(newest, { key: "createdAt" }, bindings).map((part) => `(${part} limit ${most})`);
+  const parts = partsOf(newest, { key: "createdAt" }, bindings).map(({ text, order }) => `(${text} order by ${order} limit ${most})`);
   const text = `select count(*)::integer as count from (${parts.join(" union all ")}) as found`;
   return Math.min(most, (await one<{ count: number }>(db, text, bindings.values))?.count ?? 0);
 }
@@ -262,9 +276,11 @@ interface Explained {
   readonly "QUERY PLAN": readonly [{ readonly Plan: { readonly "Plan Rows": number } }];
 }
 
-async function estimate(db: Database, list: List, scopes: readonly Scope[]): Promise<number> {
+/** What the planner expects, without looking at a video. */
+export async function guessVideos(db: Database, list: List): Promise<number> {
   const bindings = new Bindings();
-  const any = scopes.map((scope) => `(${conditions(list, scope, bindings).join(" and ")})`);
+  const any = scopesOf(list.as, list).map((scope) => `(${conditions(list, scope, bindings).join(" and ")})`);
+  if (any.length === 0) return 0;
   const plan = await one<Explained>(db, `explain (format json) select 1 from ${VIDEOS} where ${any.join(" or ")}`, bindings.values);
   return plan?.["QUERY PLAN"][0].Plan["Plan Rows"] ?? 0;
 }
