@@ -3,25 +3,18 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Context, Service, ServiceSchema } from "moleculer";
 import ApiGateway from "moleculer-web";
 import { loadConfig } from "../../config/index.ts";
-import { failure, messageOf } from "../kernel/errors.ts";
-import type { Caller } from "../kernel/rpc.ts";
+import { messageOf } from "../kernel/errors.ts";
 import { uploadProgressed } from "../uploads/contract.ts";
 import { usersChanged } from "../users/contract.ts";
 import { segmentsStored, videoChanged } from "../videos/contract.ts";
 import { assemble, certificateOf, type GatewayParts } from "./assemble.ts";
-import { aliasesOf, type Answering } from "./dispatch.ts";
+import { Addresses, callerFor, type Alias } from "./addresses.ts";
+import { aliasesOf } from "./dispatch.ts";
 import { openServer, type HttpServer } from "./http/server.ts";
 import { targetOf } from "./http/reply.ts";
 import { formerRoutes } from "./former-routes.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { apiRoutes } from "./routes.ts";
-
-/** Of moleculer-web. */
-interface Alias {
-  readonly fullPath: string;
-  readonly handler: Answering;
-  match(path: string): Readonly<Record<string, string>> | false;
-}
 
 interface Gateway extends Service<Record<string, unknown>> {
   /** What moleculer-web listens with. */
@@ -29,28 +22,10 @@ interface Gateway extends Service<Record<string, unknown>> {
   http: HttpServer;
   parts: GatewayParts;
   addRoute(route: object): void;
+  /** What moleculer-web made of the routes. */
   readonly aliases: readonly Alias[];
-  aliasesByLength: ReadonlyMap<number, readonly Alias[]>;
-  resolveAlias(path: string): { readonly alias: Alias; readonly params: Readonly<Record<string, string>> } | false;
+  addresses: Addresses;
   httpHandler(req: IncomingMessage & { route?: string }, res: ServerResponse): void;
-}
-
-/** Without its query, and without a slash at its end. */
-function pathOf(req: IncomingMessage): string {
-  const target = targetOf(req);
-  const query = target.indexOf("?");
-  const path = query < 0 ? target : target.slice(0, query);
-  return path.length > 1 && path.endsWith("/") ? path.slice(0, -1) : path;
-}
-
-/** Calls of one request: each carries its id, for logs and traces. */
-function callerFor({ broker }: Pick<Service, "broker">, requestID: string): Caller {
-  return { call: async (action, params, options) => await broker.call(action, params as object, { ...options, requestID }) };
-}
-
-/** A slash at the end begins none. */
-function segmentsIn(path: string): number {
-  return path.split("/").length - (path.endsWith("/") ? 2 : 1);
 }
 
 const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Record<string, never>, Gateway> = {
@@ -93,22 +68,12 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
   },
 
   methods: {
-    /** Each alias is a regular expression: moleculer-web's own tries all of them. None of ours has a method, nor a parameter of several segments. */
-    resolveAlias(this: Gateway, path: string) {
-      for (const alias of this.aliasesByLength.get(segmentsIn(path)) ?? []) {
-        const params = alias.match(path);
-        if (params) return { alias, params };
-      }
-      return false;
-    },
-
     /** moleculer-web would make an action of each request, and lead it through all of the broker's middlewares before anything is looked at. */
     httpHandler(this: Gateway, req: IncomingMessage & { route?: string }, res: ServerResponse) {
       try {
-        const found = this.resolveAlias(pathOf(req));
-        if (!found) throw failure("ROUTE_NOT_FOUND", "There is nothing at this address.");
-        req.route = found.alias.fullPath;
-        found.alias.handler({ req, res, segments: found.params, caller: callerFor(this, String(res.getHeader("X-Request-Id"))) });
+        const { alias, segments } = this.addresses.find(targetOf(req));
+        req.route = alias.fullPath;
+        alias.handler({ req, res, segments, caller: callerFor(this.broker, String(res.getHeader("X-Request-Id"))) });
       } catch (error) {
         this.parts.door.refuse(req, res, error);
       }
@@ -144,7 +109,7 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
       pathToRegexpOptions: { sensitive: true },
       aliases: aliasesOf([...apiRoutes, ...formerRoutes, ...pageRoutes(state.page)], door),
     });
-    this.aliasesByLength = Map.groupBy(this.aliases, ({ fullPath }) => segmentsIn(fullPath));
+    this.addresses = new Addresses(this.aliases);
   },
 
   async started() {
