@@ -14,10 +14,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Pool } from "pg";
 import { randomFrom } from "../../services/ring/domain/random.ts";
-import { ownersOf, type RingView } from "../../services/ring/contract.ts";
-import { chunksOn } from "../../test/support/cluster.ts";
-import { startDisks, type TestDisk } from "../../test/support/disks.ts";
+import type { RingView } from "../../services/ring/contract.ts";
+import { startDisks } from "../../test/support/disks.ts";
 import { startNats } from "../../test/support/nats.ts";
+import { unsettled } from "../settled.ts";
 import { Load } from "./load.ts";
 import { Nemesis } from "./nemesis.ts";
 import { SoakDatabase, SoakNode } from "./processes.ts";
@@ -91,36 +91,13 @@ async function ask<R>(action: string, params: object): Promise<R> {
   return await nodes[0]!.ask<R>({ ask: "call", action, params });
 }
 
-/** What still differs, in words. */
 async function open(): Promise<string[]> {
-  const [row] = (
-    await pool.query<Record<string, string>>(
-      `select (select count(*) from missing_copies) as "missing copies", (select count(*) from partitions where finished_at is null) as "partitions that move",
-         (select count(*) from chunks where refs = 0) as "chunks that no blob contains",
-         (select count(*) from blobs where not exists (select from videos where source_blob = blobs.id)) as "blobs that nobody names"`,
-    )
-  ).rows;
-  const rows = Object.entries(row!).filter(([, count]) => Number(count) > 0);
-  const { lacking, strays } = await differences();
-  const found = [
-    ...rows,
-    ["copies that are not where they should be", String(lacking.length)],
-    ["copies where none should be", String(strays.length)],
-  ];
-  return found.filter(([, count]) => Number(count) > 0).map(([what, count]) => `${count} ${what}`);
-}
-
-/** Between the rows and the files of the disks. */
-async function differences(): Promise<{ lacking: string[]; strays: string[] }> {
-  const ring = await ask<RingView>("ring.get", {});
-  const names = (await pool.query<{ name: string }>("select encode(sha256, 'hex') as name from chunks")).rows;
-  const wanted = new Set(names.flatMap(({ name }) => ownersOf(ring, name).map(({ id }) => `${name} on ${id}`)));
-  const there = new Set((await Promise.all(started.disks.map(copiesOn))).flat());
-  return { lacking: [...wanted].filter((copy) => !there.has(copy)), strays: [...there].filter((copy) => !wanted.has(copy)) };
-}
-
-async function copiesOn(disk: TestDisk): Promise<string[]> {
-  return [...(await chunksOn(disk)).keys()].map((name) => `${name} on ${disk.id}`);
+  return await unsettled({
+    pool,
+    disks: started.disks,
+    ring: async () => await ask<RingView>("ring.get", {}),
+    named: "select source_blob from videos",
+  });
 }
 
 /** What the rows must say of the blobs that are kept, and of no others. */

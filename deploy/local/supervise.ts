@@ -39,7 +39,7 @@ export interface Supervised {
   readonly pid: number;
   /** Asks it to end; nobody starts it again. */
   stop(): Promise<void>;
-  /** Kills its process group, and keeps it down until `resume`: what a power cut does. */
+  /** Ends it at once, and keeps it down until `resume`: a program with its process group, as a power cut would; a database as it is stopped. */
   halt(): Promise<void>;
   /** Starts it again where it was, after `halt`. */
   resume(): Promise<void>;

@@ -8,6 +8,7 @@ import { moveStorage } from "./backends.ts";
 import type { Command, Given, Output } from "./command.ts";
 import { disksText, movesText, planText, repairsText, short, stagedText, usageText } from "./describe.ts";
 import { diskOf, idOf } from "./named.ts";
+import { newestVideos, nodes, oneVideo, queue, settingsHere, status, transcoders } from "./nodes.ts";
 
 /** Disks that one line can name. */
 const TARGETS_MAX = 100;
@@ -90,6 +91,13 @@ async function scrub(caller: Caller, { words: [said, word = "now"] }: Given): Pr
 }
 
 export const commands: readonly Command[] = [
+  { name: "status", takes: "", about: "the whole at a glance", words: [0, 0], run: status },
+  { name: "nodes", takes: "", about: "processes that run services, and which", words: [0, 0], run: nodes },
+  { name: "videos", takes: "[word]", about: "the newest videos, or those that a word finds", words: [0, 1], run: newestVideos },
+  { name: "video", takes: "<id>", about: "how far a video is, and where its source lies", words: [1, 1], run: oneVideo },
+  { name: "jobs", takes: "", about: "work that waits and that is done, by its kind", words: [0, 0], run: queue },
+  { name: "transcoders", takes: "", about: "every transcoder, asked now", words: [0, 0], run: transcoders },
+  { name: "config", takes: "", about: "the settings of the process that answers, without secrets", words: [0, 0], run: settingsHere },
   { name: "ring", takes: "", about: "the ring, its disks, and what moves", words: [0, 0], run: overview },
   { name: "ring add", takes: "<address> [--weight 4TB]", about: "stages a disk to get a share", words: [1, 1], run: add },
   { name: "ring drain", takes: "<disk>", about: "stages a disk to give its share away", words: [1, 1], run: staging("drain") },

@@ -11,7 +11,7 @@ export function short(id: string): string {
 }
 
 /** "2026-11-22 17:10:45". */
-function moment(iso: string): string {
+export function moment(iso: string): string {
   return iso.slice(0, 19).replace("T", " ");
 }
 

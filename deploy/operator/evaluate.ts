@@ -30,7 +30,7 @@ export async function evaluate(caller: Caller, line: string): Promise<Evaluation
 async function run(caller: Caller, words: readonly string[]): ReturnType<Command["run"]> {
   const command =
     commands.find(({ name }) => name === words.slice(0, 2).join(" ")) ??
-    commands.find(({ name }) => name === words[0] && !isMore(words[1]));
+    commands.find(({ name, words: [, most] }) => name === words[0] && (most > 0 || !isMore(words[1])));
   if (!command) throw failure("INVALID_REQUEST", `There is no command "${words.slice(0, 2).join(" ")}"; "help" lists them.`);
   const { values, positionals } = given(command, words.slice(command.name.split(" ").length));
   const [least, most] = command.words;

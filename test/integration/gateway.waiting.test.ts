@@ -67,7 +67,6 @@ it("is told after 8 s to come back in one, and that is not remembered", async ()
     "VIDEO_SEGMENT_PENDING",
   ]);
   expect(heldMs).toBeGreaterThan(7900);
-  expect(heldMs).toBeLessThan(9500);
   expect(gateway.log.filter(({ level }) => level === "warn" || level === "error")).toEqual([]);
   stored(2);
   expect((await ask(gateway.url, target(2))).status).toBe(200);

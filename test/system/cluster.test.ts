@@ -1,4 +1,7 @@
 /** `npm run cluster` as a developer starts it: processes that find each other, and others that come and go while videos are made. */
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { rows } from "../../mixins/database/sql.ts";
 import { openDatabase, closeDatabase, type Database } from "../../mixins/database/connection.ts";
 import { startPostgres } from "../../deploy/local/postgres.ts";
@@ -11,6 +14,13 @@ import { isAlive, removeFolder, startTritonTube, temporaryFolder, type TritonTub
 /** Many spans, so that there is work for who comes later. */
 const SECONDS = 30;
 const PATIENCE_MS = 240_000;
+const OPERATOR = join(import.meta.dirname, "../../deploy/operator/main.ts");
+
+/** `npm run repl -- …` beside the launcher. */
+async function askOperator(dataDir: string, command: string): Promise<string> {
+  const env = { ...process.env, DATA_DIR: dataDir, NODE_OPTIONS: "", NATS_URL: "" };
+  return (await promisify(execFile)(process.execPath, [OPERATOR, command], { env })).stdout;
+}
 
 describeWith(["nats-server", "ffmpeg", "ffprobe"], "a cluster of processes", () => {
   let folder: string;
@@ -36,6 +46,8 @@ describeWith(["nats-server", "ffmpeg", "ffprobe"], "a cluster of processes", () 
     await Promise.all([removeFolder(cluster.dataDir), removeFolder(folder)]);
   }, PATIENCE_MS);
 
+  const ask = async (command: string): Promise<string> => await askOperator(cluster.dataDir, command);
+
   /** Process ids, as the launcher has told them. */
   const told = (): number[] => [...cluster.output().matchAll(/: process ([0-9]+)/g)].map(([, pid]) => Number(pid));
 
@@ -50,6 +62,27 @@ describeWith(["nats-server", "ffmpeg", "ffprobe"], "a cluster of processes", () 
     },
     PATIENCE_MS,
   );
+
+  it("is seen whole by an operator: its nodes, its work, its videos", async () => {
+    const status = JSON.parse(await ask("status --json")) as Record<string, string>;
+    expect(status).toMatchObject({
+      disks: "4 up",
+      ring: "epoch 1",
+      videos: "1",
+      transcoders: expect.stringMatching(/^1, \d of 1 slots busy$/) as unknown,
+    });
+    const { nodes } = JSON.parse(await ask("nodes --json")) as { nodes: { id: string; up: boolean; services: string[] }[] };
+    expect(nodes.map(({ id }) => id)).toEqual(["gateway-1", "gateway-2", "launcher", "ring-1", "transcoder-1", "videos-1"]);
+    expect(nodes.find(({ id }) => id === "transcoder-1")).toMatchObject({ up: true, services: ["storage", "transcoder"] });
+    const { videos } = JSON.parse(await ask("videos --json")) as { videos: { id: string }[] };
+    expect(await ask("videos")).toContain(videos[0]!.id);
+    const video = await ask(`video ${videos[0]!.id}`);
+    expect(video).toMatch(/^source-1280x720-4s.mp4: ready, (\d+) of \1 spans\n/);
+    expect(video).toMatch(/zone1 +1$/m);
+    expect(await ask("jobs")).toMatch(/^video\.span +0 +0 +0 +–$/m);
+    expect(await ask("transcoders")).toMatch(/^transcoder-1 +0 +1 +ffmpeg version/m);
+    expect(await ask("config")).not.toContain("postgres://");
+  }, 240_000);
 
   it(
     "gives a transcoder that joins work, and loses no span when it is asked to end",
