@@ -1,8 +1,10 @@
 /**
- * `npm run bench:api [-- --videos 1000000 --seconds 5 --clients 50 --only list,get]`: what the API's questions cost with a large catalogue. Each is asked by all clients at
- * once, over kept connections, each again as soon as it is answered: of the API, of its bare SQL through `pg`, and of a plain node:http server that answers
- * the same bytes, headers and all. Servers and clients are processes of their own. The cost is the CPU that the serving process takes for an answer: on a
- * machine where clients and servers share the cores, how many there are a second says more about the clients.
+ * `npm run bench:api [-- --videos 1000000 --seconds 5 --clients 50 --rate 1000 --only list,get]`: what the API's questions cost with a large catalogue. Each is asked
+ * by all clients at once, over kept connections: of the API, of its bare SQL through `pg`, and of a plain node:http server that answers the same bytes,
+ * headers and all. First each client asks again as soon as it is answered: then nobody is faster than the number of clients by what is answered a second.
+ * Then all together ask so many a second, which is where latencies mean something, and where both servers wake up as often. Servers and clients are
+ * processes of their own. The cost is the CPU that the serving process takes for an answer: on a machine where clients and servers share the cores, how
+ * many there are a second says more about the clients.
  * DATABASE_URL may name a database that is filled already; else one is made and filled.
  */
 import { writeFile } from "node:fs/promises";
@@ -119,12 +121,14 @@ async function ask(server: MeasuredServer, target: string): Promise<Answer> {
 }
 
 interface Run extends Load {
+  /** Requests a second that a server of which nothing more is asked can answer. */
+  readonly rate: number;
   readonly folder: string;
   /** Names of questions; all of them without it. */
   readonly only: readonly string[] | undefined;
 }
 
-async function compare(api: MeasuredServer, pool: Pool, { folder, only, ...run }: Run): Promise<void> {
+async function compare(api: MeasuredServer, pool: Pool, { folder, only, rate, ...run }: Run): Promise<void> {
   const deep = JSON.parse((await ask(api, `${VIDEOS}?page=5000`)).body.toString()) as { meta: { nextCursor: string } };
   const all = await questions(pool, deep.meta.nextCursor);
   for (const question of all.filter(({ name }) => only?.includes(name) ?? true)) {
@@ -140,12 +144,16 @@ async function compare(api: MeasuredServer, pool: Pool, { folder, only, ...run }
       runs.sql.push(await measureSql(pool, question, run));
       runs.plain.push(await measure(plain, target, run));
     }
+    const paced = { ...run, perSecond: rate };
+    const [calmOurs, calmBare] = [await measure(api, target, paced), await measure(plain, target, paced)];
     await plain.stop();
     const [ours, sql, bare] = [middle(runs.api), middle(runs.sql), middle(runs.plain)];
     console.log(`${name} (${answer.body.length} bytes)\n  API        ${line(ours)}\n  bare SQL   ${line(sql)}\n  node:http  ${line(bare)}`);
     const ratio = (theirs: Measured): string =>
       `${(ours.cpuMs / theirs.cpuMs).toFixed(2)} by CPU, ${(theirs.perSecond / ours.perSecond).toFixed(2)} by answers a second`;
     console.log(`  cost: of bare SQL ${ratio(sql)}; of node:http ${ratio(bare)}`);
+    console.log(`  at ${rate} a second\n  API        ${line(calmOurs)}\n  node:http  ${line(calmBare)}`);
+    console.log(`  cost: of node:http ${(calmOurs.cpuMs / calmBare.cpuMs).toFixed(2)} by CPU`);
   }
 }
 
@@ -155,6 +163,7 @@ async function main(): Promise<void> {
       videos: { type: "string", default: "1000000" },
       seconds: { type: "string", default: "5" },
       clients: { type: "string", default: "50" },
+      rate: { type: "string", default: "1000" },
       only: { type: "string" },
     },
   });
@@ -168,7 +177,8 @@ async function main(): Promise<void> {
   const api = await startServer("api", url);
   try {
     console.log(`${values.clients} clients, the middle of ${ROUNDS} runs of ${values.seconds} s, clients and servers on the same machine`);
-    await compare(api, pool, { folder, only: values.only?.split(","), clients: Number(values.clients), seconds: Number(values.seconds) });
+    const run = { clients: Number(values.clients), seconds: Number(values.seconds), rate: Number(values.rate) };
+    await compare(api, pool, { ...run, folder, only: values.only?.split(",") });
   } finally {
     await api.stop();
     await pool.end();

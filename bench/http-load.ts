@@ -4,11 +4,14 @@
  */
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { median, percentile } from "./statistics.ts";
 
 export interface Load {
   readonly clients: number;
   readonly seconds: number;
+  /** Of all clients together, who take turns; without it, each asks again as soon as it is answered. */
+  readonly perSecond?: number;
 }
 
 export interface Answer {
@@ -24,17 +27,21 @@ export interface Figures {
   readonly p99Ms: number;
 }
 
-/** Every client asks again as soon as it is answered. `ask` is given a number of its own each time. */
+/** `ask` is given a number of its own each time. */
 export async function loadWith(
   clients: readonly ((turn: number) => Promise<unknown>)[],
-  { seconds }: Pick<Load, "seconds">,
+  { seconds, perSecond: rate }: Omit<Load, "clients">,
 ): Promise<Figures> {
   const began = performance.now();
   const until = began + seconds * 1000;
   const taken: number[] = [];
   let turn = 0;
-  const client = async (ask: (turn: number) => Promise<unknown>): Promise<void> => {
+  const turnMs = rate === undefined ? 0 : (clients.length * 1000) / rate;
+  const client = async (ask: (turn: number) => Promise<unknown>, index: number): Promise<void> => {
+    let next = began + (index / clients.length) * turnMs;
     while (performance.now() < until) {
+      if (turnMs > 0) await delay(Math.max(0, next - performance.now()));
+      next += turnMs;
       const started = performance.now();
       await ask(turn++);
       taken.push(performance.now() - started);

@@ -8,7 +8,7 @@ const [command, file] = process.argv.slice(2);
 if ((command !== "backup" && command !== "restore") || file === undefined) throw new Error("Say which file: npm run db:backup -- FILE");
 const { DATABASE_URL, DATABASE_OWNER_URL = DATABASE_URL, DATA_DIR } = loadConfig();
 const embedded =
-  DATABASE_URL === undefined ? await startPostgres({ dataDir: resolve(DATA_DIR), log: (text) => console.error(text) }) : undefined;
+  DATABASE_OWNER_URL === undefined ? await startPostgres({ dataDir: resolve(DATA_DIR), log: (text) => console.error(text) }) : undefined;
 const url = DATABASE_OWNER_URL ?? embedded?.url ?? "";
 try {
   const sums = await (command === "backup" ? backup : restore)(url, resolve(file));

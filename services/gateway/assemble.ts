@@ -42,7 +42,7 @@ export function assemble(service: Pick<Service, "broker" | "logger">, config: Co
   const uploads = new Uploads({ ...body, atOnce: Math.max(1, Math.min(config.UPLOADS_AT_ONCE, config.WRITE_BUFFERS - 2)) });
   const identities = new Identities(config.AUTH_MODE);
   const plays = new Plays(broker, async (caller) => await identities.keys(caller));
-  const answers = new Answers();
+  const answers = new Answers({ losesEvents: config.NATS_URL !== undefined });
   const playback = new PlaybackDirectory(waiting, plays);
   const state: GatewayState = {
     answers,

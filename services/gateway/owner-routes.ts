@@ -224,11 +224,13 @@ async function resultOf(
   };
   try {
     const changed = await operations[operation]();
-    state.forget(id);
     return { id, status: changed ? 200 : 204, video: changed ? videoDocument(changed) : null, error: null };
   } catch (error) {
     const { status, code, title, detail } = problemOf(error, { id: String(res.getHeader("X-Request-Id")), path: "" });
     return { id, status, video: null, error: { code, title, detail } };
+  } finally {
+    // Of what failed, too, nobody knows whether it was done.
+    state.forget(id);
   }
 }
 

@@ -13,6 +13,8 @@ import type { Key } from "./domain/signature.ts";
 const ENOUGH_S = 10;
 /** Often enough for the catalogue to see that a play goes on (services/videos/store/plays.ts), and for a page that is loaded again to show the view. */
 const TELL_AGAIN_MS = 10 * 60_000;
+/** As long as the catalogue takes it for one play. */
+const PLAY_OVER_MS = 30 * 60_000;
 const TELL_MS = 1000;
 /** About 250 bytes each. Whoever is pushed out has to ask for enough once more. */
 const WATCHING_MAX = 20_000;
@@ -36,6 +38,8 @@ interface Watching {
   last: number;
   /** By performance.now(); undefined until it is a play. */
   toldAt: number | undefined;
+  /** What the play was first told under: the next day's key would make another viewer of who goes on. */
+  key: Key | undefined;
 }
 
 export class Plays {
@@ -63,7 +67,7 @@ export class Plays {
 
   watched({ id, viewer, number, seconds, totalS }: Watched): void {
     const key = `${id}/${viewer}`;
-    const watching = this.#watching.get(key) ?? { seconds: 0, last: Number.NaN, toldAt: undefined };
+    const watching = this.#watching.get(key) ?? { seconds: 0, last: Number.NaN, toldAt: undefined, key: undefined };
     this.#watching.set(key, watching);
     if (watching.last !== number) watching.seconds += seconds;
     watching.last = number;
@@ -71,6 +75,7 @@ export class Plays {
     if (watching.seconds < Math.min(ENOUGH_S, 0.99 * totalS)) return;
     const now = performance.now();
     if ((watching.toldAt !== undefined && now - watching.toldAt < TELL_AGAIN_MS) || this.#untold.size >= UNTOLD_MAX) return;
+    if (watching.toldAt !== undefined && now - watching.toldAt > PLAY_OVER_MS) watching.key = undefined;
     watching.toldAt = now;
     this.#untold.set(key, { id, viewer });
   }
@@ -78,10 +83,17 @@ export class Plays {
   async #tell(): Promise<void> {
     const batch = [...this.#untold].slice(0, PLAYS_BATCH_MAX);
     if (batch.length === 0) return;
-    const [key] = await this.#keys(this.#caller);
-    if (!key) return;
-    await call(this.#caller, videos.played, { plays: batch.map(([, { id, viewer }]) => ({ id, viewer: disguised(id, viewer, key) })) });
+    const [newest] = await this.#keys(this.#caller);
+    if (!newest) return;
+    const plays = batch.map(([name, { id, viewer }]) => ({ id, viewer: disguised(id, viewer, this.#keyOf(name, newest)) }));
+    await call(this.#caller, videos.played, { plays });
     for (const [name] of batch) this.#untold.delete(name);
+  }
+
+  #keyOf(name: string, newest: Key): Key {
+    const watching = this.#watching.peek(name);
+    if (watching) watching.key ??= newest;
+    return watching?.key ?? newest;
   }
 }
 

@@ -151,7 +151,17 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
 /** Whoever asks the same again has it already, if it did not change. */
 async function listVideos({ answers }: GatewayState, { caller, as, query }: Request<unknown, ListQuery>): Promise<Reply> {
   const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as ListQuery;
-  return await answers.list(as, JSON.stringify(given), async () => listed(given, await call(caller, videos.list, { ...given, as })));
+  return await answers.list(as, JSON.stringify(given), async () => {
+    const found = await call(caller, videos.list, { ...given, as });
+    return { answer: listed(given, found), isSteady: found.items.every(isSteady) };
+  });
+}
+
+/** Its last pictures come without an event, at most moments after its last segment. */
+const SETTLED_MS = 60_000;
+
+function isSteady({ status, updatedAt }: Video): boolean {
+  return (status === "ready" || status === "failed" || status === "deleted") && Date.parse(updatedAt) < Date.now() - SETTLED_MS;
 }
 
 function listed({ page, limit, cursor, ...filters }: ListQuery, found: VideoPage): Content {
@@ -166,7 +176,7 @@ function listed({ page, limit, cursor, ...filters }: ListQuery, found: VideoPage
 async function getVideo({ answers }: GatewayState, { caller, as, params: { id } }: Request<{ id: string }>): Promise<Reply> {
   return await answers.video(as, id, async () => {
     const of = await call(caller, videos.get, { id, as });
-    return { of: { id, owner: of.owner, visibility: of.visibility }, content: videoReply(of) };
+    return { answer: { of: { id, owner: of.owner, visibility: of.visibility }, content: videoReply(of) }, isSteady: isSteady(of) };
   });
 }
 
