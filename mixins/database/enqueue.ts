@@ -23,16 +23,19 @@ export interface NewJob {
   readonly maxAttempts?: number;
   /** No worker takes it before this time has passed; default: none. */
   readonly delaySeconds?: number;
+  /** No worker takes it before so many bytes of its source have come (`releaseJobs`). */
+  readonly needsBytes?: number | undefined;
 }
 
 /** Answers the kinds of the jobs that it made, to be told to `announceJobs` after the commit. INVALID_REQUEST for a payload that is not of its kind. */
 export async function enqueue(tx: Tx, list: readonly NewJob[]): Promise<readonly JobKind[]> {
   const made = await rows<{ kind: JobKind }>(
     tx,
-    `insert into jobs (kind, video_id, priority, payload, dedupe_key, max_attempts, first_segment, last_segment, run_at)
-     select kind, video, priority, payload, key, attempts, first, last, now() + delay * interval '1 s'
-     from unnest($1::text[], $2::uuid[], $3::integer[], $4::jsonb[], $5::text[], $6::integer[], $7::integer[], $8::integer[], $9::integer[])
-       as new (kind, video, priority, payload, key, attempts, first, last, delay)
+    `insert into jobs (kind, video_id, priority, payload, dedupe_key, max_attempts, first_segment, last_segment, needs_bytes, run_at)
+     select kind, video, priority, payload, key, attempts, first, last, needs,
+       case when needs is null then now() + delay * interval '1 s' else 'infinity' end
+     from unnest($1::text[], $2::uuid[], $3::integer[], $4::jsonb[], $5::text[], $6::integer[], $7::integer[], $8::integer[], $9::integer[], $10::bigint[])
+       as new (kind, video, priority, payload, key, attempts, first, last, delay, needs)
      on conflict (kind, dedupe_key) where state in ('queued', 'running') and dedupe_key is not null do nothing
      returning kind`,
     [
@@ -45,6 +48,7 @@ export async function enqueue(tx: Tx, list: readonly NewJob[]): Promise<readonly
       list.map((job) => job.segments?.first ?? null),
       list.map((job) => job.segments?.last ?? null),
       list.map((job) => job.delaySeconds ?? 0),
+      list.map((job) => job.needsBytes ?? null),
     ],
   );
   return [...new Set(made.map((job) => job.kind))];

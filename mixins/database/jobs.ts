@@ -84,6 +84,18 @@ export async function forgetWork(tx: Tx, videoId: string): Promise<void> {
   );
 }
 
+/** So many bytes of the source of a video have come: the jobs that have waited for no more may be taken. Answers their kinds. */
+export async function releaseJobs(on: Database | Tx, videoId: string, bytes: number): Promise<readonly JobKind[]> {
+  const released = await rows<{ kind: JobKind }>(
+    on,
+    `update jobs set run_at = now(), needs_bytes = null where id in (
+       select id from jobs where video_id = $1 and needs_bytes <= $2 and state = 'queued' order by id for update)
+     returning kind`,
+    [videoId, bytes],
+  );
+  return [...new Set(released.map((job) => job.kind))];
+}
+
 /** What was cancelled or has failed of the work on a video waits again, as if it had never been tried; what is done stays done. Answers the kinds. */
 export async function reviveJobs(tx: Tx, videoId: string): Promise<readonly JobKind[]> {
   const revived = await rows<{ kind: JobKind }>(

@@ -7,6 +7,8 @@ import { action, contract, event, returns } from "../kernel/rpc.ts";
 export const jobPayloads = {
   /** Look at the source and plan its conversion. */
   "video.inspect": z.strictObject({ blob: sha256, size: z.int().positive(), filename: z.string() }),
+  /** Look at a source of which the first bytes have come, and plan its conversion if they tell enough. */
+  "video.foresee": z.strictObject({ upload: uuid, size: z.int().positive() }),
   /** Encode one span of the source into every rendition that is not made, or only into the one that somebody waits for; the rest of the payload is the transcoder's own task. */
   "video.span": z.looseObject({
     made: z.array(renditionName).max(8).optional(),

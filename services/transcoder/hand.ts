@@ -6,7 +6,9 @@ import { call, type Caller } from "../kernel/rpc.ts";
 import { storage } from "../storage/contract.ts";
 import { videos, type SegmentRow } from "../videos/contract.ts";
 import type { SourceFacts } from "./domain/facts.ts";
+import type { Plan } from "./domain/plan.ts";
 import type { StoredRendition } from "./domain/storyboard.ts";
+import { growingSource, offsetOf } from "./growing.ts";
 import type { WithTools } from "./toolbox.ts";
 import type { Hand, Ports } from "./work/ports.ts";
 
@@ -18,14 +20,17 @@ export function handOf(
   const job = { id, fence };
   const ports: Ports = {
     ...stored(broker),
+    open: ({ blob, upload, size }) =>
+      upload === undefined
+        ? { size, read: async (start, end) => await call(broker, storage.read, { blob: blob ?? "", start, end }) }
+        : growingSource(broker, { upload, size, video: videoId ?? "" }),
     begin: async () => void (await call(broker, videos.begin, { job })),
-    async applyPlan(facts, { renditions, tasks }) {
-      await call(broker, videos.applyPlan, {
-        job,
-        facts: known(facts),
-        renditions: renditions.map(({ rate, runs, ...about }) => ({ ...about, rate: pairOf(rate), runs: runs.map(pairOf) })),
-        tasks: [...tasks],
-      });
+    reuse: async (recipe) => await call(broker, videos.reuse, { job, recipe }),
+    applyPlan: async (facts, plan) => void (await call(broker, videos.applyPlan, { job, ...kept(facts, plan), tasks: [...plan.tasks] })),
+    async foresee(upload, foreseen) {
+      const offset = await offsetOf(broker, upload);
+      const plan = foreseen ? { ...kept(foreseen.facts, foreseen.plan), tasks: [...foreseen.plan.tasks] } : null;
+      await call(broker, videos.foresee, { job, offset, plan });
     },
     planAnew: async () => void (await call(broker, videos.planAnew, { job })),
     async publish({ segments, ...about }) {
@@ -73,6 +78,14 @@ async function smallestOf(broker: Caller, id: string): Promise<StoredRendition> 
     more = page.length === SEGMENT_BATCH_MAX;
   }
   return { ...smallest, segments };
+}
+
+function kept(facts: SourceFacts, { recipe, renditions }: Pick<Plan, "recipe" | "renditions">) {
+  return {
+    recipe,
+    facts: known(facts),
+    renditions: renditions.map(({ rate, runs, ...about }) => ({ ...about, rate: pairOf(rate), runs: runs.map(pairOf) })),
+  };
 }
 
 /** What the catalogue keeps. */

@@ -11,7 +11,8 @@ import { ageOf, taskOf, type TaskKind, type TaskOf } from "./domain/plan.ts";
 import { handOf, hurried, stored } from "./hand.ts";
 import { toolbox, type WithTools } from "./toolbox.ts";
 import { encodeAudio, encodeSpan } from "./work/encode.ts";
-import { inspect } from "./work/inspect.ts";
+import { foresee } from "./work/foresee.ts";
+import { inspect, type InspectionSettings } from "./work/inspect.ts";
 import { makeStoryboard, takePicture, takeStill } from "./work/picture.ts";
 import type { Hand } from "./work/ports.ts";
 
@@ -44,6 +45,12 @@ function planned<K extends TaskKind>(kind: K, work: (this: WithTools, task: Task
   };
 }
 
+function inspection(): InspectionSettings {
+  const { SOURCE_SECONDS_MAX, SOURCE_PIXELS_MAX, X264_PRESET } = loadConfig();
+  const limits = { secondsMax: SOURCE_SECONDS_MAX, pixelsMax: SOURCE_PIXELS_MAX };
+  return { limits, preset: X264_PRESET, startPriority: PRIORITY.start };
+}
+
 const service: ServiceSchema<object, object, object, WithTools> = {
   name: "transcoder",
   // The last mixin starts first and stops last: the tools are there before the worker asks for jobs, and gone after its last one has ended.
@@ -51,6 +58,8 @@ const service: ServiceSchema<object, object, object, WithTools> = {
     worker<WithTools>({
       groups: () => [
         { kinds: ["video.inspect"], slots: LIGHT_SLOTS },
+        // Apart: one may wait for bytes of a slow upload.
+        { kinds: ["video.foresee"], slots: LIGHT_SLOTS },
         // Of the sound a film has many: pictures do not wait behind all of them.
         { kinds: ["video.picture", "video.storyboard", "video.audio"], slots: LIGHT_SLOTS },
         { kinds: ["video.audio"], slots: URGENT_SLOTS, priorityMin: PRIORITY.start },
@@ -61,9 +70,13 @@ const service: ServiceSchema<object, object, object, WithTools> = {
         "video.inspect": {
           ...ofVideo,
           async work(job, control) {
-            const { SOURCE_SECONDS_MAX, SOURCE_PIXELS_MAX, X264_PRESET } = loadConfig();
-            const limits = { secondsMax: SOURCE_SECONDS_MAX, pixelsMax: SOURCE_PIXELS_MAX };
-            await inspect(job.payload, handOf(this, job, control), { limits, preset: X264_PRESET, startPriority: PRIORITY.start });
+            await inspect(job.payload, handOf(this, job, control), inspection());
+          },
+        },
+        "video.foresee": {
+          ...ofVideo,
+          async work(job, control) {
+            await foresee(job.payload, handOf(this, job, control), inspection());
           },
         },
         "video.span": planned("video.span", encodeSpan),

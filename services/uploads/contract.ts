@@ -11,6 +11,14 @@ import type { UploadKind, UploadState } from "./domain/upload.ts";
 
 export type { UploadKind, UploadState } from "./domain/upload.ts";
 
+/** A part of an upload that is durable. */
+export interface UploadPiece {
+  /** Where it stands in the whole, bytes. */
+  readonly start: number;
+  readonly size: number;
+  readonly blob: string;
+}
+
 export interface Upload {
   readonly id: string;
   readonly kind: UploadKind;
@@ -112,6 +120,16 @@ export const uploads = contract("uploads", {
         .max(1000),
     }),
     returns: returns<Upload>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  /**
+   * For those who work on what has come: how far that is, and the durable pieces without a gap, from the one that holds the byte `at` on, some at a time.
+   * None when that byte has not come; none either when its video has all of them (`stored`). UPLOAD_NOT_FOUND, UPLOAD_EXPIRED.
+   */
+  pieces: action({
+    params: z.strictObject({ id: uuid, at: z.int().nonnegative() }),
+    returns: returns<{ state: UploadState; offset: number; pieces: readonly UploadPiece[] }>(),
     scope: "cluster",
     idempotent: true,
   }),

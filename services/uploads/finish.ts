@@ -1,15 +1,37 @@
 /** From the parts of an upload to the source of its video. */
 import { Readable } from "node:stream";
+import type { WithDatabase } from "../../mixins/database/database.mixin.ts";
 import { blobs } from "../blobs/contract.ts";
+import { errorType } from "../kernel/errors.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { storage, type StoredBlob } from "../storage/contract.ts";
+import { videos } from "../videos/contract.ts";
+import type { Upload } from "./contract.ts";
 import { joinPlan, type Piece, type Run } from "./domain/upload.ts";
+import { find, markStored, partsOf } from "./store/uploads.ts";
+
+/** Each step bears repetition: whatever ends this process, the job comes back. Answers the upload when its video has the bytes now. */
+export async function finishUpload({ db, broker }: WithDatabase, id: string, signal: AbortSignal): Promise<Upload | undefined> {
+  const upload = await find(db, id).catch(unless("UPLOAD_NOT_FOUND"));
+  if (upload?.state !== "complete" || upload.video === null) return undefined;
+  const source = await joinPieces(broker, await partsOf(db, id), signal);
+  // Who purged the video meanwhile wants none of it.
+  await call(broker, videos.arrive, { id: upload.video, source }).catch(unless("VIDEO_NOT_FOUND"));
+  return await markStored(db, id);
+}
+
+/** Nothing in place of one failure that changes nothing here. */
+function unless(type: string): (error: unknown) => undefined {
+  return (error) => {
+    if (errorType(error) !== type) throw error;
+  };
+}
 
 /**
  * The blob of all pieces. What begins and ends with a chunk is taken as it is; only what does not is read and written again. Repeated, it is the same blob.
  * Whoever calls keeps the pieces until something refers to the blob.
  */
-export async function joinPieces(caller: Caller, pieces: readonly Piece[], signal: AbortSignal): Promise<StoredBlob> {
+async function joinPieces(caller: Caller, pieces: readonly Piece[], signal: AbortSignal): Promise<StoredBlob> {
   const names: string[] = [];
   for (const run of joinPlan(pieces)) {
     if (run.copied) names.push((await copy(caller, run, signal)).blob);

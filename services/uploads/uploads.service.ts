@@ -7,11 +7,12 @@ import { loadConfig } from "../../config/index.ts";
 import { announceJobs, databaseMixin, type WithDatabase } from "../../mixins/database/database.mixin.ts";
 import { repeat, type Repeated } from "../../mixins/repeat.ts";
 import { worker, type WithWorker } from "../../mixins/worker.mixin.ts";
-import { errorType, messageOf } from "../kernel/errors.ts";
+import { messageOf } from "../kernel/errors.ts";
 import { broadcast, call, implement } from "../kernel/rpc.ts";
 import { videos } from "../videos/contract.ts";
 import { uploadProgressed, uploads, type Upload } from "./contract.ts";
-import { joinPieces } from "./finish.ts";
+import { finishUpload } from "./finish.ts";
+import { tellVideo } from "./growth.ts";
 import * as store from "./store/uploads.ts";
 
 /** Joining is a few rows; only what has to be copied takes a disk's time from others. */
@@ -26,7 +27,6 @@ interface UploadsService extends WithDatabase, WithWorker {
   announce(grown: store.Grown): Promise<Upload>;
   tell(upload: Omit<Upload, "state"> & { readonly state: Upload["state"] | "removed" }): Promise<void>;
   abandon(upload: Upload): Promise<void>;
-  finish(id: string, signal: AbortSignal): Promise<void>;
   sweep(): Promise<void>;
 }
 
@@ -40,7 +40,8 @@ const service: ServiceSchema<object, object, object, UploadsService> = {
         "upload.finish": {
           completes: "mixin",
           async work({ payload }, { signal }) {
-            await this.finish(payload.upload, signal);
+            const stored = await finishUpload(this, payload.upload, signal);
+            if (stored) await this.tell(stored);
           },
         },
       },
@@ -73,7 +74,13 @@ const service: ServiceSchema<object, object, object, UploadsService> = {
       return await this.announce(await store.declare(this.db, hold, length));
     },
     async append({ hold, ...growth }) {
-      return await this.announce(await store.append(this.db, hold, growth, this.limits));
+      const upload = await this.announce(await store.append(this.db, hold, growth, this.limits));
+      await tellVideo(this, upload, growth.start === 0);
+      return upload;
+    },
+    async pieces({ id, at }) {
+      const { state, offset } = await store.find(this.db, id);
+      return { state, offset, pieces: await store.piecesFrom(this.db, id, at) };
     },
     async remove({ as, id }) {
       const upload = await store.findOwn(this.db, as, id);
@@ -98,17 +105,6 @@ const service: ServiceSchema<object, object, object, UploadsService> = {
     /** First the video, then the upload: in between, the upload expires once more, and nothing else is left behind. */
     async abandon(this: UploadsService, { video }: Upload) {
       if (video !== null) await call(this.broker, videos.abandon, { id: video });
-    },
-
-    /** Each step bears repetition: whatever ends this process, the job comes back. */
-    async finish(this: UploadsService, id: string, signal: AbortSignal) {
-      const upload = await store.find(this.db, id).catch(unless("UPLOAD_NOT_FOUND"));
-      if (upload?.state !== "complete" || upload.video === null) return;
-      const source = await joinPieces(this.broker, await store.partsOf(this.db, id), signal);
-      // Who purged the video meanwhile wants none of it.
-      await call(this.broker, videos.arrive, { id: upload.video, source }).catch(unless("VIDEO_NOT_FOUND"));
-      const stored = await store.markStored(this.db, id);
-      if (stored) await this.tell(stored);
     },
 
     async sweep(this: UploadsService) {
@@ -138,12 +134,5 @@ const service: ServiceSchema<object, object, object, UploadsService> = {
     await this.round.stop();
   },
 };
-
-/** Nothing in place of one failure that changes nothing here. */
-function unless(type: string): (error: unknown) => undefined {
-  return (error) => {
-    if (errorType(error) !== type) throw error;
-  };
-}
 
 export default service;

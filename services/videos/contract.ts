@@ -203,6 +203,9 @@ export interface Storyboard extends VideoBlob, Readonly<StoryboardTiles> {
   readonly duration: number;
 }
 
+/** Names all that decides what becomes of a source: of the same source, the same recipe makes the same. */
+const recipe = z.string().min(1).max(200);
+
 /** What is known of a new video besides its bytes. */
 const details = {
   title: z.string().min(1).max(200),
@@ -262,6 +265,23 @@ export const videos = contract("videos", {
   arrive: action({
     params: z.strictObject({ id: uuid, source: z.strictObject({ blob: sha256, size: z.int().positive() }) }),
     returns: returns<null>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  /**
+   * More bytes of an `uploading` video are durable: `offset` of `length`. Work that needs no more of them is let go, and with the first of them (`begins`) a
+   * job looks whether any work can be done before the last.
+   */
+  grew: action({
+    params: z.strictObject({ id: uuid, upload: uuid, offset: z.int().positive(), length: z.int().positive(), begins: z.boolean() }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  /** Where the source of a video lies; null while it is on its way. VIDEO_NOT_FOUND. */
+  arrived: action({
+    params: byId,
+    returns: returns<{ readonly blob: string } | null>(),
     scope: "cluster",
     idempotent: true,
   }),
@@ -371,13 +391,48 @@ export const videos = contract("videos", {
 
   /** A worker started on the video's first job: its status becomes `processing`. */
   begin: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: true }),
+  /**
+   * Whether the video is ready now, since another one of the same source was made by the same recipe: then it has the same pictures and sounds, and its
+   * inspection is done. Of private videos only those of the same owner count: nobody learns what others keep to themselves. JOB_LOST.
+   */
+  reuse: action({
+    params: z.strictObject({ job: jobRef, recipe }),
+    returns: returns<boolean>(),
+    scope: "cluster",
+    idempotent: false,
+  }),
   /** The inspection's end, in one transaction: facts and planned renditions are kept, the next jobs exist, the inspection job is done. */
   applyPlan: action({
     params: z.strictObject({
       job: jobRef,
+      recipe,
       facts: sourceFacts,
       renditions: z.array(plannedRendition).min(1).max(16),
       tasks: z.array(plannedTask).min(1).max(SEGMENT_BATCH_MAX),
+    }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: false,
+  }),
+  /**
+   * The end of the look at a source that is still on its way: null when it does not tell enough, else what `applyPlan` takes, and for each task how many
+   * bytes of the source it needs. `offset` have come. A video that has its source by now is planned anew from that. JOB_LOST.
+   */
+  foresee: action({
+    params: z.strictObject({
+      job: jobRef,
+      offset: z.int().nonnegative(),
+      plan: z
+        .strictObject({
+          recipe,
+          facts: sourceFacts,
+          renditions: z.array(plannedRendition).min(1).max(16),
+          tasks: z
+            .array(plannedTask.extend({ needsBytes: z.int().positive() }))
+            .min(1)
+            .max(SEGMENT_BATCH_MAX),
+        })
+        .nullable(),
     }),
     returns: returns<null>(),
     scope: "cluster",

@@ -15,6 +15,8 @@ import { abandon, arrive, reserve } from "./store/arrival.ts";
 import { create, notFound, visible, type Change } from "./store/catalogue.ts";
 import type { DescribedRow } from "./store/described.ts";
 import { emptyTrash } from "./store/edits.ts";
+import { arrivedSource } from "./store/foreseen.ts";
+import { grew } from "./store/foresight.ts";
 import { GatheredVideos } from "./store/gathered.ts";
 import { forgetOldKeys } from "./store/idempotency.ts";
 import { listVideos } from "./store/listing.ts";
@@ -46,6 +48,13 @@ const service: ServiceSchema<object, object, object, VideosService> = {
     },
     async arrive({ id, source }) {
       return await this.announce(await arrive(this.db, id, source));
+    },
+    async grew(growth) {
+      await announceJobs(this.broker, await grew(this.db, growth));
+      return null;
+    },
+    async arrived({ id }) {
+      return await arrivedSource(this.db, id);
     },
     async abandon({ id }) {
       return await this.announce(await abandon(this.db, id));

@@ -2,18 +2,39 @@
 import { broadcast, type Handlers } from "../kernel/rpc.ts";
 import { segmentsStored, type videos } from "./contract.ts";
 import type { VideosService } from "./self.ts";
+import { reuse } from "./store/reuse.ts";
 import { publishStoryboard } from "./store/storyboard.ts";
+import { foresee } from "./store/foresight.ts";
 import { defer } from "./store/wanted.ts";
 import { applyPlan, begin, fail, finish, planAnew, publish, publishThumbnail } from "./store/work.ts";
 
-type Told = "begin" | "applyPlan" | "planAnew" | "publish" | "publishThumbnail" | "publishStoryboard" | "defer" | "finish" | "fail";
+type Told =
+  | "begin"
+  | "reuse"
+  | "applyPlan"
+  | "foresee"
+  | "planAnew"
+  | "publish"
+  | "publishThumbnail"
+  | "publishStoryboard"
+  | "defer"
+  | "finish"
+  | "fail";
 
 export const workers: Pick<Handlers<typeof videos, VideosService>, Told> = {
   async begin({ job }) {
     return await this.announce(await begin(this.db, job));
   },
+  async reuse({ job, recipe }) {
+    const { change } = await reuse(this.db, job, recipe);
+    if (change) await this.announce(change);
+    return change !== undefined;
+  },
   async applyPlan({ job, ...plan }) {
     return await this.announce(await applyPlan(this.db, job, plan));
+  },
+  async foresee({ job, ...foresight }) {
+    return await this.announce(await foresee(this.db, job, foresight));
   },
   async planAnew({ job }) {
     return await this.announce(await planAnew(this.db, job));

@@ -122,7 +122,8 @@ describe("an operator", () => {
     expect(await refused("ring drain ffffffffffff")).toContain("DISK_NOT_FOUND");
     expect(await refused(`ring weight ${disks.disks[0]!.id} heavy`)).toContain('"heavy" is no weight');
     expect(JSON.parse(await refused("ring drain ffffffffffff --json"))).toMatchObject({ error: { code: "DISK_NOT_FOUND" } });
-    for (const line of (await said("help")).split("\n").slice(1)) expect(line).toMatch(/^(ring|disks?|storage|repairs|status|nodes|videos?|jobs|transcoders|config)/);
+    for (const line of (await said("help")).split("\n").slice(1))
+      expect(line).toMatch(/^(ring|disks?|storage|repairs|status|nodes|videos?|jobs|transcoders|config)/);
     expect(await said("")).toBe("");
   });
 

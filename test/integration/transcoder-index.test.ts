@@ -1,9 +1,11 @@
 /** The index of an MP4 tells the same as its packets do, on whatever a telephone, a camera or a broken copy sends. */
 import { array, assert, constantFrom, nat, property, tuple } from "fast-check";
+import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
+import { promisify } from "node:util";
 import { factsOf } from "../../services/transcoder/domain/facts.ts";
-import { timelinesIn } from "../../services/transcoder/domain/sample-tables.ts";
+import { reachIn, timelinesIn } from "../../services/transcoder/domain/sample-tables.ts";
 import { candidateOf, type Candidate } from "../../services/transcoder/domain/probe.ts";
 import type { Timelines } from "../../services/transcoder/domain/timeline.ts";
 import type { ProgramPaths } from "../../services/transcoder/ffmpeg/locate.ts";
@@ -13,6 +15,7 @@ import { serveSource } from "../../services/transcoder/ffmpeg/source.ts";
 import { readIndex } from "../../services/transcoder/work/index.ts";
 import { LIMITS } from "../support/conversion.ts";
 import { describeWithToolsets } from "../support/ffmpeg.ts";
+import { needs } from "../support/neighbours.ts";
 import { Sources } from "../support/sources.ts";
 import { removeFolder, temporaryFolder } from "../support/tritontube.ts";
 
@@ -67,6 +70,26 @@ describeWithToolsets((paths: ProgramPaths) => {
     expect(Math.abs((heard?.seconds ?? 0) - (expected.sound?.seconds ?? 0))).toBeLessThan(SOUND_FRAME_S);
   });
 
+  it.each(["faststart.mp4", "long-faststart.mp4", "plain.mp4"])(
+    "tells how many bytes of %s hold what comes before a time",
+    async (name) => {
+      const path = await sources.path(name);
+      const bytes = await readFile(path);
+      const moov = bytes.subarray(bytes.indexOf("moov") + 4);
+      for (const stream of [0, 1]) {
+        const packets = await packetsOf(path, stream);
+        const reach = reachIn(moov, stream, 41);
+        for (const time of [0, 0.5, 1, 2.5, 4]) {
+          const needed = Math.max(...packets.filter(({ decoded }) => decoded <= time).map(({ end }) => end));
+          const soon = Math.max(...packets.filter(({ decoded }) => decoded <= Math.ceil(time) + 0.001).map(({ end }) => end));
+          expect(reach(time)).toBeGreaterThanOrEqual(needed);
+          expect(reach(time)).toBeLessThanOrEqual(soon);
+        }
+        expect(reach(1e9)).toBe(Math.max(...packets.map(({ end }) => end)));
+      }
+    },
+  );
+
   it.each(["fragmented.mp4", "cut-off.mp4", "ntsc.mkv"])(
     "reads the packets of %s, whose index cannot be believed or is none",
     async (name) => {
@@ -95,6 +118,16 @@ describe("an index that lies", () => {
     );
   });
 });
+
+async function packetsOf(path: string, stream: number): Promise<{ decoded: number; end: number }[]> {
+  const args = ["-v", "error", "-select_streams", String(stream), "-show_entries", "packet=dts_time,size,pos", "-of", "csv=p=0", path];
+  const { stdout } = await promisify(execFile)(needs("ffprobe"), args);
+  return stdout
+    .trim()
+    .split("\n")
+    .map((line) => line.split(",").map(Number))
+    .map(([decoded = 0, size = 0, pos = 0]) => ({ decoded, end: pos + size }));
+}
 
 /** What a plan is made of. */
 function told(timelines: Timelines, stream: number) {

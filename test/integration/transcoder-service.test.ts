@@ -17,6 +17,7 @@ import { videos, type Video, type VideoStatus } from "../../services/videos/cont
 import videosService from "../../services/videos/videos.service.ts";
 import { eventually } from "../support/eventually.ts";
 import { ffprobe, runningPrograms } from "../support/ffmpeg.ts";
+import { another } from "../support/media.ts";
 import { describeWith } from "../support/neighbours.ts";
 import { testDatabase, type TestDatabase } from "../support/postgres.ts";
 import { startServices } from "../support/services.ts";
@@ -75,7 +76,7 @@ const memoryStorage: ServiceSchema = {
 
 async function upload(name: string): Promise<string> {
   const id = randomUUID();
-  const source = await store(await readFile(await sources.path(name)));
+  const source = await store(another(await readFile(await sources.path(name))));
   await call(broker, videos.create, { as: onlyPerson, id, title: name, filename: name, source });
   return id;
 }

@@ -100,16 +100,21 @@ export class Workshop {
   }
 
   hand(signal: AbortSignal, ports: Partial<Ports>): Hand {
+    const stored: Ports["read"] = async (blob, start, end) => Readable.from(pieces(this.bytesOf(blob).subarray(start, end)));
+    const read = this.faults.read ?? ports.read ?? stored;
     return {
       tools: this.#tools,
       means: { pixelsMax: LIMITS.pixelsMax, threads: 1, ...this.#tools.programs.abilities },
       signal,
       progress: () => {},
       ports: {
-        read: async (blob, start, end) => Readable.from(pieces(this.bytesOf(blob).subarray(start, end))),
+        read,
+        open: ({ blob = "", size }) => ({ size, read: async (start, end) => await read(blob, start, end) }),
         put: async (bytes) => this.store(bytes),
         begin: nothing,
         applyPlan: nothing,
+        reuse: async () => false,
+        foresee: nothing,
         planAnew: nothing,
         publish: nothing,
         publishThumbnail: nothing,

@@ -1,5 +1,6 @@
 /** Makes and measures videos with ffmpeg and ffprobe, for tests that look from outside. */
 import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { needs } from "./neighbours.ts";
@@ -75,4 +76,22 @@ export async function startTimes(address: string): Promise<{ audio: number; vide
   const { streams } = JSON.parse(stdout) as { streams: { codec_type: string; start_time: string }[] };
   const first = (kind: string): number => Number(streams.find((stream) => stream.codec_type === kind)?.start_time ?? Number.NaN);
   return { audio: first("audio"), video: first("video") };
+}
+
+/** The same video in other bytes, since the same bytes are not converted twice. Behind it stands what its container takes for nothing. */
+export function another(bytes: Buffer): Buffer {
+  const random = randomBytes(64);
+  return Buffer.concat([bytes, nothingIn(bytes, random)]);
+}
+
+/** Behind an MP4 it says nothing, and makes it another file. */
+export function freeBox(random: Buffer = randomBytes(64)): Buffer {
+  return Buffer.concat([Buffer.from([0, 0, 0, 8 + random.length]), Buffer.from("free"), random]);
+}
+
+/** A null packet of a transport stream, an element Void of Matroska, a box `free` of MP4. */
+function nothingIn(bytes: Buffer, random: Buffer): Buffer {
+  if (bytes[0] === 0x47) return Buffer.concat([Buffer.from([0x47, 0x1f, 0xff, 0x10]), Buffer.alloc(184, random)]);
+  if (bytes.readUInt32BE(0) === 0x1a45dfa3) return Buffer.concat([Buffer.from([0xec, 0x80 + random.length]), random]);
+  return freeBox(random);
 }

@@ -100,6 +100,7 @@ const corpus: Readonly<Record<string, Make>> = {
   "one-frame.mp4": made(picture("320x240", 25, 0.04), h264),
   "tiny.mp4": made(picture("160x100", 30, 2), h264),
   "long.mp4": made(picture("320x240", 30, 60), h264, "-g", "120"),
+  "long-faststart.mp4": made(picture("320x240", 30, 40), sound(40), h264, "-g", "60", aac, "-movflags", "+faststart"),
   "very-long.mp4": made(picture("640x360", 30, 60), h264, "-g", "120"),
   "long-tone.mp4": longTone,
   "long-tone.mkv": longTone,

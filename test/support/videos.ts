@@ -26,6 +26,7 @@ const frames = (count: number) => ({
 });
 
 export const plan = {
+  recipe: "as the test wants it",
   facts: {
     durationS: 8.4,
     width: 1280,

@@ -1,11 +1,11 @@
 /** What becomes of disks, one fault after the other on one cluster: uploads and playback go on, the operator sees it, and the repair ends by itself. */
-import { createHash, randomBytes } from "node:crypto";
+import { createHash } from "node:crypto";
 import { access, mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { segmentAddresses, uploadFile, untilStatus } from "../support/client.ts";
 import { chunkFile, flipByte, startDisks, type TestDisk, type TestDisks } from "../support/disks.ts";
 import { eventually } from "../support/eventually.ts";
-import { makeSource } from "../support/media.ts";
+import { another, makeSource } from "../support/media.ts";
 import { describeWith } from "../support/neighbours.ts";
 import { removeFolder, startTritonTube, temporaryFolder, type TritonTube } from "../support/tritontube.ts";
 
@@ -85,7 +85,7 @@ describeWith("ffmpeg", "a disk", () => {
   async function goesOn(): Promise<void> {
     expect(await played()).toEqual(segments);
     const path = join(folder, "another.mp4");
-    await writeFile(path, Buffer.concat([await readFile(source), freeBox(randomBytes(1000))]));
+    await writeFile(path, another(await readFile(source)));
     const { id } = await uploadFile(tube.url, path);
     expect((await untilStatus(tube.url, id, ["ready", "failed"], PATIENCE_MS)).status).toBe("ready");
   }
@@ -219,12 +219,4 @@ describeWith("ffmpeg", "a disk", () => {
 async function copiesOf(hash: string, living: readonly TestDisk[]): Promise<number> {
   const found = await Promise.all(living.map(async (disk) => await exists(chunkFile(disk, hash))));
   return found.filter(Boolean).length;
-}
-
-/** A box of MP4 that players skip: with it a file is another one, and the same film. */
-function freeBox(content: Buffer): Buffer {
-  const head = Buffer.alloc(8);
-  head.writeUInt32BE(head.length + content.length);
-  head.write("free", 4);
-  return Buffer.concat([head, content]);
 }

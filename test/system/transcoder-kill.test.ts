@@ -17,6 +17,7 @@ import { randomFrom } from "../../services/ring/domain/random.ts";
 import { videos } from "../../services/videos/contract.ts";
 import videosService from "../../services/videos/videos.service.ts";
 import { eventually } from "../support/eventually.ts";
+import { another } from "../support/media.ts";
 import { describeWith } from "../support/neighbours.ts";
 import { Sources } from "../support/sources.ts";
 import { removeFolder, temporaryFolder } from "../support/tritontube.ts";
@@ -106,7 +107,7 @@ describeWith(["ffmpeg", "ffprobe"], "transcoders that are killed", () => {
 
   async function upload(name: string): Promise<string> {
     const id = randomUUID();
-    const source = await cluster.write(await readFile(await sources.path(name)));
+    const source = await cluster.write(another(await readFile(await sources.path(name))));
     await call(cluster.broker, videos.create, { as: onlyPerson, id, title: name, filename: name, source });
     return id;
   }

@@ -65,8 +65,9 @@ export class ProcessingLine {
   }
 }
 
-function partlyText({ error, progress }: Video, secondsLeft: number | null): string {
+function partlyText({ error, progress, status }: Video, secondsLeft: number | null): string {
   if (error !== null) return `Only a part of this video could be processed. ${error.message}`;
   const left = secondsLeft === null ? "" : `, ${formatTimeLeft(secondsLeft)}`;
+  if (status === "uploading") return "Still being uploaded. It plays as far as it has come; a part that is not there yet is waited for.";
   return `Still processing: ${formatPercent(progress)}${left}. It plays already; a part that is not there yet takes a few seconds.`;
 }

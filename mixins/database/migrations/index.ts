@@ -9,6 +9,8 @@ import * as runs from "./0008-runs.ts";
 import * as storyboard from "./0009-storyboard.ts";
 import * as lost from "./0025-lost-chunks.ts";
 import * as plays from "./0031-plays.ts";
+import * as foresight from "./0033-foresight.ts";
+import * as reuse from "./0034-reuse.ts";
 
 export interface Migration {
   /** Sorts in the order of the list. */
@@ -17,4 +19,17 @@ export interface Migration {
   readonly down: string;
 }
 
-export const migrations: readonly Migration[] = [main, plan, chunks, catalogue, users, uploads, runs, storyboard, lost, plays];
+export const migrations: readonly Migration[] = [
+  main,
+  plan,
+  chunks,
+  catalogue,
+  users,
+  uploads,
+  runs,
+  storyboard,
+  lost,
+  plays,
+  foresight,
+  reuse,
+];

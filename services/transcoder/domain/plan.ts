@@ -1,14 +1,15 @@
 /** From facts to jobs: the frame grid, the spans, and one small task for each thing that has to be made. */
 import { z } from "zod";
 import { failure } from "../../kernel/errors.ts";
-import { sha256 } from "../../kernel/schemas.ts";
+import { sha256, uuid } from "../../kernel/schemas.ts";
 import { ladderOf } from "./ladder.ts";
 import type { SourceFacts } from "./facts.ts";
 import { perSecond, type Rate } from "./rate.ts";
+import type { Reach } from "./sample-tables.ts";
 import { DEMUXERS, type Demuxer } from "./whitelist.ts";
 
 /** Grows when a task means something else than before: what an older program planned is planned anew, what a newer one planned is left to it. */
-export const PLAN_VERSION = 6;
+export const PLAN_VERSION = 7;
 
 /** Against 4 s the same quality takes 11 % more bytes with 2 s, and 5 % fewer with 6 s; a seek waits for one segment. */
 const SEGMENT_SECONDS = 4;
@@ -53,7 +54,9 @@ const stream = z.int().nonnegative();
 const seconds = z.number().positive();
 
 const sourceSchema = z.strictObject({
-  blob: sha256,
+  /** Where its bytes are: one of the two. An upload, as long as not all of them have come. */
+  blob: sha256.optional(),
+  upload: uuid.optional(),
   size: count,
   demuxer: z.enum(DEMUXERS),
   /** Whether one can begin in the middle of it (facts.ts). */
@@ -143,15 +146,18 @@ interface PlannedRendition {
 type Run = readonly [segments: number, frames: number];
 
 export interface Plan {
+  readonly recipe: string;
   readonly renditions: readonly PlannedRendition[];
   readonly tasks: readonly PlannedTask[];
 }
 
-interface SourceBlob {
-  readonly blob: string;
+/** Where the bytes of a source are. */
+export type Whereabouts = { readonly blob: string } | { readonly upload: string };
+
+type SourceBytes = Whereabouts & {
   readonly size: number;
   readonly demuxer: Demuxer;
-}
+};
 
 export interface PlanSettings {
   /** Of x264. It is part of the plan, since all spans of a video must be encoded alike. */
@@ -162,14 +168,16 @@ export interface PlanSettings {
   readonly segmentSeconds?: number;
 }
 
+/** Names all that a plan is made by besides its source: the same name stands for the same renditions. */
+export function recipeOf({ preset, segmentSeconds = SEGMENT_SECONDS }: PlanSettings): string {
+  return `plan ${PLAN_VERSION}, x264 ${preset}, ${segmentSeconds} s`;
+}
+
 /** The whole plan of one source. Pure: the same facts make the same plan. */
-export function planOf(
-  facts: SourceFacts,
-  blob: SourceBlob,
-  { preset, startPriority, segmentSeconds = SEGMENT_SECONDS }: PlanSettings,
-): Plan {
+export function planOf(facts: SourceFacts, bytes: SourceBytes, settings: PlanSettings): Plan {
+  const { preset, startPriority, segmentSeconds = SEGMENT_SECONDS } = settings;
   const { picture, sound } = facts;
-  const source: Source = { ...blob, seekable: facts.seekable, start: facts.startS, origin: facts.originS };
+  const source: Source = { ...bytes, seekable: facts.seekable, start: facts.startS, origin: facts.originS };
   const rungs = ladderOf(picture);
   const grid = gridOf(facts, segmentSeconds);
   const spans = spansOf(facts, grid).map(({ framesPerSegment, ...span }): SpanTask => ({
@@ -195,6 +203,7 @@ export function planOf(
   const heard = sound ? audioSpans(sound.seconds, facts.seekable && sound.exact) : [];
   const shown = { rate: picture.rate, runs: runsOf(picture.frames, grid) };
   return {
+    recipe: recipeOf(settings),
     renditions: [
       ...rungs.map(({ name, width, height }) => ({ name, kind: "video" as const, width, height, ...shown })),
       ...(sound ? [{ name: "audio", kind: "audio" as const, width: 0, height: 0, ...audioFrames(sound.seconds) }] : []),
@@ -258,6 +267,31 @@ function partsFrom(task: SpanTask, from: number): readonly [SpanTask, SpanTask] 
 /** Numbers of the first and the last. */
 export function spanSegments({ span, framesPerSegment }: SpanTask): { first: number; last: number } {
   return { first: span.segment, last: span.segment + Math.ceil(span.frames / framesPerSegment) - 1 };
+}
+
+/**
+ * More than ffmpeg reads before it has encoded what it was asked for: packets are decoded before they are shown, and the encoder looks some frames ahead.
+ * A second would do for most; whoever comes too early keeps a slot from others.
+ */
+const READ_AHEAD_S = 5;
+
+/** How many bytes of a source of `size` have to be there for a task, by how far each of its streams reaches. The end of a plan needs all of them. */
+export function needsOf(task: PlannedTask, size: number, reaches: { readonly picture: Reach; readonly sound: Reach | null }): number {
+  const end = endOf(task);
+  const reach = task.kind === "video.audio" ? reaches.sound : reaches.picture;
+  return end === undefined || !reach ? size : Math.min(size, Math.max(1, reach(end + READ_AHEAD_S)));
+}
+
+/** When that ends which a task encodes, on the clock of its source, s; undefined for the last of its kind. */
+function endOf({ kind, payload }: PlannedTask): number | undefined {
+  if (kind === "video.span") {
+    const { source, span, rate } = taskOf(kind, payload);
+    return span.last ? undefined : source.start + source.origin + (span.first + span.frames) / perSecond(rate);
+  }
+  if (kind === "video.picture") return undefined;
+  const { source, span } = taskOf(kind, payload);
+  const frames = (span.segment - 1 + span.segments) * AAC.framesPerSegment;
+  return span.last ? undefined : source.start + source.origin + (frames * AAC.samples) / AAC.rate;
 }
 
 /** Frames that are cut into short segments, of each of these, and of each after them. */

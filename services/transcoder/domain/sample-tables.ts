@@ -109,20 +109,55 @@ function* editsIn(elst: Uint8Array): Generator<{ start: number; duration: number
   }
 }
 
-/** Whether every chunk of the track lies within the file: a copy that was cut off keeps its whole index. */
+/** Whether every sample of the track lies within the file: a copy that was cut off keeps its whole index. */
 function isWhole(table: Uint8Array, size: number): boolean {
+  let samples = 0;
+  for (const end of sampleEnds(table)) {
+    if (end > size) return false;
+    samples += 1;
+  }
+  return samples > 0 && samples === sampleLengths(table)?.count;
+}
+
+/** Where each sample ends in the file, in order; fewer than there are samples where the chunks do not hold all of them. */
+function* sampleEnds(table: Uint8Array): Generator<number> {
   const offsets = chunkOffsets(table);
   const lengths = sampleLengths(table);
   const runs = new Entries(bodyOf(table, "stsc"), 3);
-  if (!lengths || runs.count === 0) return false;
-  let sample = 0;
-  for (let chunk = 0, run = 0; chunk < offsets.count; chunk++) {
+  if (!lengths || runs.count === 0) return;
+  for (let chunk = 0, run = 0, sample = 0; chunk < offsets.count; chunk++) {
     while (run + 1 < runs.count && runs.at(run + 1, 0) <= chunk + 1) run++;
     let end = offsets.of(chunk);
-    for (const next = sample + runs.at(run, 1); sample < next && sample < lengths.count; sample++) end += lengths.of(sample);
-    if (end > size) return false;
+    for (const next = sample + runs.at(run, 1); sample < next && sample < lengths.count; sample++) {
+      end += lengths.of(sample);
+      yield end;
+    }
   }
-  return sample === lengths.count;
+}
+
+/** How many bytes of the file hold all of a stream that is decoded before a time, s from the start of the whole. */
+export type Reach = (seconds: number) => number;
+
+/** Of the stream of an index that `timelinesIn` has understood, which lasts for so many seconds. */
+export function reachIn(moov: Uint8Array, index: number, seconds: number): Reach {
+  const trak = [...boxesIn(moov)].filter(([name]) => name === "trak")[index]?.[1];
+  const track = trak && trackOf(trak, fileScale(moov));
+  const reach = Array.from({ length: Math.ceil(seconds) + 1 }, () => 0);
+  const last = reach.length - 1;
+  const second = (time: number): number => Math.min(Math.max(0, Math.ceil(time)), last);
+  if (track) {
+    const { table, edit, timescale } = track;
+    const steps = new Runs(bodyOf(table, "stts"));
+    let decoded = 0;
+    for (const end of sampleEnds(table)) {
+      const at = second((decoded - edit.start + edit.delay) / timescale);
+      reach[at] = Math.max(reach[at] ?? 0, end);
+      decoded += steps.next();
+    }
+  }
+  let furthest = 0;
+  const until = reach.map((end) => (furthest = Math.max(furthest, end)));
+  return (time) => until[second(time)] ?? furthest;
 }
 
 interface Numbers {

@@ -73,7 +73,7 @@ async function encode({ source }: SpanTask | AudioTask, hand: Hand, encoding: En
     signal,
     command: encoding.command,
     timeoutS: TIMEOUT.baseS + TIMEOUT.perSecond * encoding.seconds,
-    source: { size: source.size, read: async (start, end) => await ports.read(source.blob, start, end) },
+    source: ports.open(source),
     async take(name, bytes) {
       const output = new Output(name, encoding, hand);
       outputs.push(output);

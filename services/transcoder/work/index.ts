@@ -14,23 +14,64 @@ const INDEX_BYTES_MAX = 64 * 1024 * 1024;
 type Read = (start: number, end: number) => Promise<Readable>;
 
 /** When the packets of the chosen streams come; undefined where there is no index, or none that is understood and whole. */
-export async function readIndex({ demuxer, picture, sound }: Candidate, size: number, read: Read): Promise<Timelines | undefined> {
-  if (demuxer !== "mov") return undefined;
+export async function readIndex(candidate: Candidate, size: number, read: Read): Promise<Timelines | undefined> {
+  if (candidate.demuxer !== "mov") return undefined;
+  for await (const box of boxesOf(size, read, 0)) {
+    if (box.name === "moof") return undefined;
+    if (box.name !== "moov") continue;
+    const moov = await bodyOf(box, read);
+    return moov && timelinesOf(candidate, moov, size);
+  }
+  return undefined;
+}
+
+/**
+ * The body of an index that stands before all that it tells of, with nothing behind that: such a file can be read from its start to its end. Bytes that come
+ * later than the index are not asked for.
+ */
+export async function indexInFront(size: number, read: Read): Promise<Uint8Array | undefined> {
+  for await (const box of boxesOf(size, read, 0)) {
+    if (box.name === "moof" || box.name === "mdat") return undefined;
+    if (box.name === "moov") return (await onlyMediaFollows(size, read, box.end)) ? await bodyOf(box, read) : undefined;
+  }
+  return undefined;
+}
+
+export function timelinesOf({ picture, sound }: Candidate, moov: Uint8Array, size: number): Timelines | undefined {
   const streams = [picture, ...(sound ? [sound] : [])].map(({ index, time_base = "" }) => ({
     index,
     timescale: Number(time_base.split("/")[1]),
   }));
-  for (let at = 0, boxes = 0; at < size && boxes < BOXES_MAX; boxes++) {
+  return timelinesIn(moov, size, streams);
+}
+
+interface Box {
+  readonly name: string;
+  readonly at: number;
+  readonly end: number;
+}
+
+async function bodyOf({ at, end }: Box, read: Read): Promise<Uint8Array | undefined> {
+  return end - at > INDEX_BYTES_MAX ? undefined : await joined(await read(at + BOX_HEADER, end));
+}
+
+/** What encoders leave free, and then the media to the last byte. */
+async function onlyMediaFollows(size: number, read: Read, from: number): Promise<boolean> {
+  for await (const { name, end } of boxesOf(size, read, from)) {
+    if (name === "mdat") return end === size;
+    if (!["free", "skip", "wide"].includes(name)) return false;
+  }
+  return false;
+}
+
+async function* boxesOf(size: number, read: Read, from: number): AsyncGenerator<Box> {
+  for (let at = from, boxes = 0; at < size && boxes < BOXES_MAX; boxes++) {
     const box = fileBoxOf(await joined(await read(at, Math.min(at + BOX_HEAD_BYTES, size))));
-    if (!box || box.name === "moof") return undefined;
-    const end = box.size === undefined ? size : at + box.size;
-    if (box.name === "moov")
-      return end - at > INDEX_BYTES_MAX
-        ? undefined
-        : timelinesIn(await joined(await read(at + BOX_HEADER, Math.min(end, size))), size, streams);
+    if (!box) return;
+    const end = box.size === undefined ? size : Math.min(at + box.size, size);
+    yield { name: box.name, at, end };
     at = end;
   }
-  return undefined;
 }
 
 export async function joined(stream: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

@@ -1,6 +1,6 @@
 /** Looks at a source and plans its conversion. */
 import { HEAD_BYTES, sniff } from "../domain/sniff.ts";
-import { planOf, type PlanSettings } from "../domain/plan.ts";
+import { planOf, recipeOf, type PlanSettings } from "../domain/plan.ts";
 import { factsOf, type SourceFacts } from "../domain/facts.ts";
 import { candidateOf, type Candidate, type SourceLimits } from "../domain/probe.ts";
 import type { Demuxer } from "../domain/whitelist.ts";
@@ -27,6 +27,7 @@ export interface InspectionSettings extends PlanSettings {
 export async function inspect({ blob, size }: StoredBlob, hand: Hand, { limits, ...settings }: InspectionSettings): Promise<void> {
   const { ports } = hand;
   await ports.begin();
+  if (await ports.reuse(recipeOf(settings))) return;
   const demuxer = sniff(await joined(await ports.read(blob, 0, Math.min(size, HEAD_BYTES))));
   const facts = await examine({ blob, size }, demuxer, hand, limits);
   await ports.applyPlan(facts, planOf(facts, { blob, size, demuxer }, settings));
@@ -35,7 +36,7 @@ export async function inspect({ blob, size }: StoredBlob, hand: Hand, { limits, 
 async function examine({ blob, size }: StoredBlob, demuxer: Demuxer, hand: Hand, limits: SourceLimits): Promise<SourceFacts> {
   const { tools, ports, signal } = hand;
   const folder = await tools.folder();
-  const source = await serveSource({ size, read: async (start, end) => await ports.read(blob, start, end) });
+  const source = await serveSource(ports.open({ blob, size }));
   const question = { ffprobe: tools.ffprobe, folder, url: source.url, demuxer, limits, signal };
   try {
     const candidate = candidateOf(await probe(question), demuxer, limits);

@@ -57,9 +57,7 @@ export async function takeStill({ init, segment, frame }: StillTask, darkroom: D
 }
 
 async function shoot({ source, ...task }: PictureTask, hand: Hand, bright: boolean): Promise<Shot> {
-  const { size, blob } = source;
-  const stored = { size, read: async (start: number, end: number) => await hand.ports.read(blob, start, end) };
-  return await develop(hand, pictureCommand({ source, ...task }, hand.means, bright), stored);
+  return await develop(hand, pictureCommand({ source, ...task }, hand.means, bright), hand.ports.open(source));
 }
 
 interface Shot {

@@ -3,7 +3,8 @@ import { enqueue, type JobKind } from "../../../mixins/database/enqueue.ts";
 import { execute, one, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
 import { mayChange, type Principal } from "../../kernel/principal.ts";
-import type { Upload, UploadHold, UploadKind } from "../contract.ts";
+import { CHUNK_BYTES_MAX } from "../../kernel/limits.ts";
+import type { Upload, UploadHold, UploadKind, UploadPiece } from "../contract.ts";
 import type { Piece } from "../domain/upload.ts";
 
 /** Renewed every second. A gateway that died is noticed after this; the client's own pauses between attempts are as long. */
@@ -256,11 +257,25 @@ export async function partsOf(db: Database, id: string): Promise<Piece[]> {
   return await rows<Piece>(db, "select encode(blob, 'hex') as blob, size from upload_parts where upload_id = $1 order by start", [id]);
 }
 
+/** Of one answer: 4 GB of whole parts, in 60 KB. */
+const PIECES_MAX = 500;
+
+export async function piecesFrom(db: Database, id: string, at: number): Promise<UploadPiece[]> {
+  return await rows<UploadPiece>(
+    db,
+    `select start::float8 as start, size, encode(blob, 'hex') as blob from upload_parts
+     where upload_id = $1 and start > $2::bigint - ${CHUNK_BYTES_MAX} and start + size > $2::bigint order by start limit ${PIECES_MAX}`,
+    [id, at],
+  );
+}
+
 /** Its video has the bytes: the parts are not needed any more. */
 export async function markStored(db: Database, id: string): Promise<Upload | undefined> {
   return await transaction(db, async (tx) => {
+    // The upload before its parts, as whoever removes it locks them: the other way round the two would wait for each other for ever.
+    const stored = await one<Upload>(tx, `update uploads set state = 'stored' where id = $1 returning ${COLUMNS}`, [id]);
     await execute(tx, "delete from upload_parts where upload_id = $1", [id]);
-    return await one<Upload>(tx, `update uploads set state = 'stored' where id = $1 returning ${COLUMNS}`, [id]);
+    return stored;
   });
 }
 

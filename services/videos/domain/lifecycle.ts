@@ -7,7 +7,7 @@ export type VideoStatus = "uploading" | "queued" | "processing" | "ready" | "fai
 export type VideoEvent = "stored" | "begun" | "finished" | "failed" | "retried" | "removed";
 
 const transitions: Readonly<Record<VideoStatus, { readonly [E in VideoEvent]?: VideoStatus }>> = {
-  /** Its bytes are on their way. */
+  /** Its bytes are on their way. Where its container allows it, it can be watched as far as they have come. */
   uploading: { stored: "queued", removed: "deleted" },
   /** Its source is stored, and the job that looks at it exists. */
   queued: { begun: "processing", failed: "failed", removed: "deleted" },
@@ -33,10 +33,11 @@ export interface Begun {
 
 /** Whether there are manifests: the plan tells them before the end, but not how the first segments came out, nor whether they did. */
 export function isPlayable(status: VideoStatus, renditions: readonly Begun[]): boolean {
-  return status === "ready" || (status === "processing" && renditions.length > 0 && renditions.every(({ begun }) => begun));
+  if (status === "ready") return true;
+  return isServed(status) && renditions.length > 0 && renditions.every(({ begun }) => begun);
 }
 
 /** Whether segments that are stored are served. */
 export function isServed(status: VideoStatus): boolean {
-  return status === "ready" || status === "processing";
+  return status === "ready" || status === "processing" || status === "uploading";
 }

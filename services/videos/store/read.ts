@@ -39,7 +39,7 @@ const JOBS = {
   text: `select video_id as "videoId", case kind when 'video.inspect' then 'inspect' when 'video.span' then 'video'
        when 'video.audio' then 'audio' else 'picture' end as stage,
      state, progress, attempts, failure - 'log' as failure, extract(epoch from now() - started_at)::float8 as "elapsedS"
-   from jobs where video_id = any($1::uuid[]) and kind <> 'video.storyboard' order by id`,
+   from jobs where video_id = any($1::uuid[]) and kind not in ('video.foresee', 'video.storyboard') order by id`,
 };
 
 const RENDITIONS = {

@@ -1,12 +1,14 @@
 /** What workers make of a video. Each step is one transaction with the end of its job, so that a job that is lost has changed nothing. */
-import { enqueue, type NewJob } from "../../../mixins/database/enqueue.ts";
+import { enqueue, type JobKind, type NewJob } from "../../../mixins/database/enqueue.ts";
 import { assertHeld, cancelJobs, completeJob, failJob, forgetWork, jobSubject } from "../../../mixins/database/jobs.ts";
 import { execute, one, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure as failed } from "../../kernel/errors.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import { flawOf, type StoredRendition } from "../domain/completeness.ts";
 import { segmentsOf, type Run } from "../domain/runs.ts";
+import type { VideoStatus } from "../domain/lifecycle.ts";
 import { after, inspectAnew, lock, type Change, type LockedVideo } from "./catalogue.ts";
+import { dropForesight } from "./foreseen.ts";
 
 /** Why a video is not to be had, for a person. */
 interface Failure {
@@ -15,6 +17,7 @@ interface Failure {
 }
 
 export interface Plan {
+  readonly recipe: string;
   readonly facts: {
     readonly durationS: number;
     readonly width: number;
@@ -32,7 +35,7 @@ export interface Plan {
     readonly rate: readonly [number, number];
     readonly runs: readonly Run[];
   }[];
-  readonly tasks: readonly Pick<NewJob, "kind" | "priority" | "payload" | "segments">[];
+  readonly tasks: readonly Pick<NewJob, "kind" | "priority" | "payload" | "segments" | "needsBytes">[];
 }
 
 export interface Publication {
@@ -69,24 +72,36 @@ export async function begin(db: Database, job: JobRef): Promise<Change> {
 }
 
 /** A video that was deleted meanwhile has no jobs any more: JOB_LOST, and the worker goes on quietly. */
-export async function applyPlan(db: Database, job: JobRef, { facts, renditions, tasks }: Plan): Promise<Change> {
+export async function applyPlan(db: Database, job: JobRef, plan: Plan): Promise<Change> {
   return await withVideo(db, job, async (tx, video) => {
     await completeJob(tx, job);
     const status = after(video, "begun");
-    await keepFacts(tx, video.id, status, facts);
-    await keepRenditions(tx, video, renditions);
-    const enqueued = await enqueue(
-      tx,
-      tasks.map((task) => ({ ...task, videoId: video.id })),
-    );
+    const enqueued = await keepPlan(tx, video, status, plan);
     return { id: video.id, enqueued, ...(status === video.status ? {} : { status }) };
   });
+}
+
+/** The video has this status then. Answers the kinds of the jobs that exist now. */
+export async function keepPlan(
+  tx: Tx,
+  video: LockedVideo,
+  status: VideoStatus,
+  { facts, renditions, tasks, recipe }: Plan,
+): Promise<readonly JobKind[]> {
+  await keepFacts(tx, video.id, status, facts);
+  await execute(tx, "update videos set recipe = $2 where id = $1", [video.id, recipe]);
+  await keepRenditions(tx, video, renditions);
+  return await enqueue(
+    tx,
+    tasks.map((task) => ({ ...task, videoId: video.id })),
+  );
 }
 
 /** The jobs of a plan go for good: revived with the video, they would have it planned anew once more. */
 export async function planAnew(db: Database, job: JobRef): Promise<Change> {
   return await withVideo(db, job, async (tx, video) => {
     await assertHeld(tx, job);
+    if (video.status === "uploading") return await withoutForesight(tx, video);
     await forgetWork(tx, video.id);
     return { id: video.id, enqueued: await inspectAnew(tx, video.id), cancelled: true };
   });
@@ -227,9 +242,16 @@ export async function finish(db: Database, job: JobRef): Promise<Change> {
 
 export async function fail(db: Database, job: JobRef, report: { failure: Failure; final: boolean; excused: boolean }): Promise<Change> {
   return await withVideo(db, job, async (tx, video, kind) => {
-    if ((await failJob(tx, job, report)) === "queued" || kind === "video.storyboard") return { id: video.id };
+    if ((await failJob(tx, job, report)) === "queued" || kind === "video.storyboard" || kind === "video.foresee") return { id: video.id };
+    if (video.status === "uploading") return await withoutForesight(tx, video);
     return kind === "video.picture" ? await conclude(tx, video) : await giveUp(tx, video, report.failure);
   });
+}
+
+/** What cannot be done before the last byte has come is tried again from the start when it has. */
+async function withoutForesight(tx: Tx, video: LockedVideo): Promise<Change> {
+  await dropForesight(tx, video);
+  return { id: video.id, status: video.status, cancelled: true };
 }
 
 /** The end of a job may be the end of the work. The video is locked, so of two last jobs the second one sees the first. */

@@ -59,9 +59,9 @@ describe("the life of a video", () => {
     );
   });
 
-  it("can be watched when it is ready, and while it is processed from when each of its renditions is begun", () => {
+  it("can be watched when it is ready, and while it is uploaded or processed from when each of its renditions is begun", () => {
     expect(withRenditions()).toEqual(["ready"]);
     expect(withRenditions(true, false)).toEqual(["ready"]);
-    expect(withRenditions(true, true)).toEqual(["processing", "ready"]);
+    expect(withRenditions(true, true)).toEqual(["uploading", "processing", "ready"]);
   });
 });

@@ -1,0 +1,69 @@
+/** A source whose bytes are still on their way, read as far as they have come. */
+import { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
+import { failure } from "../kernel/errors.ts";
+import { call, type Caller } from "../kernel/rpc.ts";
+import { storage } from "../storage/contract.ts";
+import { uploads, type UploadPiece } from "../uploads/contract.ts";
+import { videos } from "../videos/contract.ts";
+import type { Source } from "./ffmpeg/source.ts";
+
+/** Jobs begin when what they need is there, so hardly anybody waits; who does holds a slot, and gives it back after this. */
+const WAIT_MS = 20_000;
+const ASK_MS = 500;
+
+export interface Upload {
+  readonly upload: string;
+  readonly video: string;
+  /** Bytes that it will have. */
+  readonly size: number;
+}
+
+/** SERVICE_UNAVAILABLE when what is read does not come within a while. */
+export function growingSource(caller: Caller, upload: Upload): Source {
+  return {
+    size: upload.size,
+    async read(start, end) {
+      const over = new AbortController();
+      return Readable.from(bytesOf(caller, upload, { start, end }, over.signal)).once("close", () => over.abort());
+    },
+  };
+}
+
+/** How far an upload has come, bytes. */
+export async function offsetOf(caller: Caller, { upload, size }: Pick<Upload, "upload" | "size">): Promise<number> {
+  return (await call(caller, uploads.pieces, { id: upload, at: size })).offset;
+}
+
+async function* bytesOf(
+  caller: Caller,
+  upload: Upload,
+  { start, end }: { readonly start: number; readonly end: number },
+  over: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for (let at = start; at < end;) {
+    const found = await whatIsThere(caller, upload, at, over);
+    const pieces = "blob" in found ? [{ start: 0, size: upload.size, blob: found.blob }] : found.pieces;
+    for (const piece of pieces) {
+      const stop = Math.min(end, piece.start + piece.size);
+      if (stop > at) yield* await call(caller, storage.read, { blob: piece.blob, start: at - piece.start, end: stop - piece.start });
+      at = Math.max(at, stop);
+    }
+  }
+}
+
+type Found = { readonly pieces: readonly UploadPiece[] } | { readonly blob: string };
+
+/** Pieces from a byte on, or the whole source where it has come. */
+async function whatIsThere(caller: Caller, { upload, video }: Upload, at: number, over: AbortSignal): Promise<Found> {
+  const deadline = performance.now() + WAIT_MS;
+  do {
+    over.throwIfAborted();
+    const { state, pieces } = await call(caller, uploads.pieces, { id: upload, at });
+    if (pieces.length > 0) return { pieces };
+    const source = state === "stored" ? await call(caller, videos.arrived, { id: video }) : null;
+    if (source) return source;
+    await sleep(ASK_MS, undefined, { signal: over });
+  } while (performance.now() < deadline);
+  throw failure("SERVICE_UNAVAILABLE", `The byte ${at} of the upload ${upload} has not come.`);
+}
