@@ -55,17 +55,21 @@ async function compareOutputs({ fleet, ours, rival, film, folder, heights }: Com
 
 /** (c): one worker on one core against two on two, and four on the same two; then any number, simulated with the times that were measured. */
 export async function compareSpeed(film: string, say: Say): Promise<void> {
+  const one = await convertAnew(film, [[0]]);
+  const two = await convertAnew(film, [[0], [1]]);
+  const four = await convertAnew(film, [[0], [1], [0], [1]]);
+  const faster = (than: Converted): string => `${than.seconds.toFixed(1)} s, ${(one.seconds / than.seconds).toFixed(2)} times as fast`;
+  say(`one transcoder on one core: ${one.seconds.toFixed(1)} s (${one.cpuS.toFixed(1)} s of CPU)`);
+  say(`two on a core each: ${faster(two)}`);
+  say(`four on the same two cores: ${faster(four)}`);
+  simulate(one, say);
+}
+
+/** In a storage of its own: a source that is there already is not converted again. */
+async function convertAnew(film: string, cores: readonly (readonly number[])[]): Promise<Converted> {
   const fleet = await Fleet.start();
   try {
-    const settings = { TRANSCODER_SLOTS: "1" };
-    const one = await fleet.convert(film, [[0]], settings);
-    const two = await fleet.convert(film, [[0], [1]], settings);
-    const four = await fleet.convert(film, [[0], [1], [0], [1]], settings);
-    const faster = (than: Converted): string => `${than.seconds.toFixed(1)} s, ${(one.seconds / than.seconds).toFixed(2)} times as fast`;
-    say(`one transcoder on one core: ${one.seconds.toFixed(1)} s (${one.cpuS.toFixed(1)} s of CPU)`);
-    say(`two on a core each: ${faster(two)}`);
-    say(`four on the same two cores: ${faster(four)}`);
-    simulate(one, say);
+    return await fleet.convert(film, cores, { TRANSCODER_SLOTS: "1" });
   } finally {
     await fleet.stop();
   }

@@ -37,7 +37,7 @@ async function shrink(film: string, height: number, path: string): Promise<void>
 /** Some seconds of 480p out of the film, no two from the same place. */
 export async function shortOf(folder: string, film: string, index: number, seconds: number): Promise<string> {
   return await once(join(folder, `short-${index}-${seconds}-s.mp4`), async (path) => {
-    const from = ["-ss", String((index * 7) % (MINUTE_S - seconds)), "-i", film, "-t", String(seconds)];
+    const from = ["-ss", String(((index * 7) % (MINUTE_S - seconds)) + index / 100), "-i", film, "-t", String(seconds)];
     await ffmpeg([...from, "-vf", "scale=854:480", ...encoded(20), path]);
   });
 }

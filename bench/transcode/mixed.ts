@@ -18,14 +18,15 @@ const EVERY_MS = 4000;
 export async function watchShorts(folder: string, say: Say): Promise<void> {
   const film = await filmOf(folder, 10);
   const shorts: string[] = [];
-  for (let index = 0; index < SHORTS; index++) shorts.push(await shortOf(folder, await filmOf(folder, 1), index, SHORT_S));
+  for (let index = 0; index < IDLE_SHORTS + SHORTS; index++) shorts.push(await shortOf(folder, await filmOf(folder, 1), index, SHORT_S));
   const tube = await startTritonTube();
   try {
     const idle: number[] = [];
     for (const short of shorts.slice(0, IDLE_SHORTS)) idle.push(await alone(tube, short));
     await upload(tube.url, film);
     const loaded = await Promise.all(
-      shorts.map(async (short, index) => {
+      // Others: what was converted once is not converted again.
+      shorts.slice(IDLE_SHORTS).map(async (short, index) => {
         await sleep((index + 1) * EVERY_MS);
         return (await watchable(tube, short)).seconds;
       }),
