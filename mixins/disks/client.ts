@@ -177,6 +177,10 @@ export class DiskClient implements Disk {
     };
   }
 
+  async greet(signal?: AbortSignal): Promise<void> {
+    await this.getDisk(signal);
+  }
+
   /** Begins a pass of the scrub unless one is under way (`now`), pauses it or lets it go on (`paused`). Answers how it is then. */
   async scrubDisk({ now = false, paused }: ScrubCommand, signal?: AbortSignal): Promise<ScrubFacts> {
     const { scrub } = await ask<ScrubDiskResponse>(this.#limits(CONTROL, signal), (options, callback) =>

@@ -28,6 +28,8 @@ export interface Disk {
   getDigests(of: { readonly bits: number }, signal?: AbortSignal): Promise<Buffer>;
   /** Who the disk is, how full, and how well. */
   getDisk(signal?: AbortSignal): Promise<DiskFacts>;
+  /** Done when the disk has said that it is there: the cheapest that can be asked of it. */
+  greet(signal?: AbortSignal): Promise<void>;
   /** Begins, pauses or goes on with a scrub; answers how it is then. */
   scrubDisk(command: ScrubCommand, signal?: AbortSignal): Promise<ScrubFacts>;
   close(): void;

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
+import { DeleteObjectCommand, GetObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { DiskClient } from "../../mixins/disks/client.ts";
 import type { Disk } from "../../mixins/disks/port.ts";
 import { S3Disk } from "../../mixins/disks/s3/disk.ts";
@@ -144,7 +144,9 @@ function keepsChunks(kept: () => Kept): void {
     const { disk } = kept();
     const { id } = await disk.getDisk();
     expect(await disk.meaning(id).getDisk()).toMatchObject({ id });
-    expect(await typeOf(disk.meaning("00000000-0000-4000-8000-000000000000").getDisk())).toBe("DISK_MISTAKEN");
+    await disk.meaning(id).greet();
+    const other = disk.meaning("00000000-0000-4000-8000-000000000000");
+    expect([await typeOf(other.getDisk()), await typeOf(other.greet())]).toEqual(["DISK_MISTAKEN", "DISK_MISTAKEN"]);
   });
 
   it("ends a call when its caller wants no more", async () => {
@@ -208,6 +210,14 @@ describeWith("moto", "a disk that is a bucket of S3", () => {
     const other = new S3Disk({ address: "s3://chunks/other", access: s3.access });
     expect((await other.getDisk()).id).not.toBe((await disk.getDisk()).id);
     expect(await other.listChunks({ bits: 0, partition: 0, limit: 10 })).toEqual([]);
+    other.close();
+  });
+
+  it("is asked anew each time that somebody greets it", async () => {
+    const other = new S3Disk({ address: "s3://chunks/greeted", access: s3.access });
+    await other.greet();
+    await s3.client.send(new DeleteObjectCommand({ Bucket: "chunks", Key: "greeted/disk.json" }));
+    await expect(other.greet()).rejects.toThrow();
     other.close();
   });
 

@@ -184,6 +184,12 @@ export class S3Disk implements Disk {
     });
   }
 
+  /** One object is looked at: the figures of `getDisk` take a list of a thousand. */
+  async greet(signal?: AbortSignal): Promise<void> {
+    const identity = new HeadObjectCommand({ Bucket: this.#bucket, Key: identityKey(this.#prefix) });
+    await this.#do(signal, async () => await this.#client.send(identity, sending(signal)));
+  }
+
   async scrubDisk(): Promise<ScrubFacts> {
     return SCRUB;
   }

@@ -71,7 +71,7 @@ export class DiskPool {
    * Asks a disk that lets its callers wait whether it is there at all; never fails. Until it says so others are preferred; when it does not, it is suspect.
    */
   async answers(disk: StorageDisk): Promise<boolean> {
-    const asking = this.#doubted.get(disk.id) ?? this.#ask(disk, PRESENCE_MS, (client, limit) => client.getDisk(limit));
+    const asking = this.#doubted.get(disk.id) ?? this.#ask(disk, PRESENCE_MS, (client, limit) => client.greet(limit));
     this.#doubted.set(disk.id, asking);
     const answer = await Promise.allSettled([asking]);
     this.#doubted.delete(disk.id);
@@ -97,7 +97,7 @@ export class DiskPool {
     const asked = disks.filter((disk) => this.isSuspect(disk));
     await Promise.allSettled(
       asked.map(async (disk) => {
-        await this.#ask(disk, CONTROL_MS, (client, limit) => client.getDisk(limit), signal);
+        await this.#ask(disk, CONTROL_MS, (client, limit) => client.greet(limit), signal);
         this.#suspects.delete(placeOf(disk));
       }),
     );
