@@ -3,17 +3,16 @@ import { LRUCache } from "lru-cache";
 import type { ServiceSchema } from "moleculer";
 import { loadConfig } from "../../config/index.ts";
 import { databaseMixin, type WithDatabase } from "../../mixins/database/database.mixin.ts";
-import { lockRing } from "../../mixins/database/ring-lock.ts";
-import { transaction } from "../../mixins/database/sql.ts";
 import { failure } from "../kernel/errors.ts";
 import { implement } from "../kernel/rpc.ts";
 import { blobs, type BlobManifest } from "./contract.ts";
 import { blobName } from "./domain/manifest.ts";
-import { assertInTime, concatBlobs, findBlob, insertBlob } from "./store/blobs.ts";
-import { chunksIn, digestsOf, knownChunks, leaseChunks } from "./store/chunks.ts";
+import { concatBlobs, findBlob } from "./store/blobs.ts";
+import { chunksIn, digestsOf, knownChunks } from "./store/chunks.ts";
 import { backlog, disksDue, forgetCopies, noteMissing, postponeCopies, takeDue } from "./store/copies.ts";
 import { collect, forgetChunks, leavingChunks, leavingOf } from "./store/garbage.ts";
 import { unneeded, usage } from "./store/usage.ts";
+import { Writes } from "./store/writes.ts";
 
 /** Manifests in memory, as a share of what segments may take: by default those of 27,000 segments, or of 80 of the largest sources. */
 const CACHE_SHARE = 1 / 4;
@@ -23,6 +22,7 @@ const CACHE_BYTES_MIN = 1024 * 1024;
 const ENTRY_BYTES = 600;
 
 interface BlobsService extends WithDatabase {
+  writes: Writes;
   manifests: LRUCache<string, BlobManifest>;
   graceSeconds: number;
 }
@@ -33,16 +33,11 @@ const service: ServiceSchema<object, object, object, BlobsService> = {
 
   actions: implement<BlobsService>()(blobs, {
     async lease({ chunks }) {
-      return { leasedAt: await leaseChunks(this.db, chunks) };
+      return await this.writes.lease(chunks);
     },
-    async commit({ epoch, size, chunks, leasedAt, missing }) {
-      const blob = blobName(size, chunks);
-      await transaction(this.db, async (tx) => {
-        await lockRing(tx, "shared");
-        await assertInTime(tx, { epoch, leasedAt }, this.graceSeconds);
-        await insertBlob(tx, { blob, size, chunks });
-        await noteMissing(tx, missing);
-      });
+    async commit(written) {
+      const blob = blobName(written.size, written.chunks);
+      await this.writes.commit({ ...written, blob });
       return { blob };
     },
     async concat({ parts }) {
@@ -113,6 +108,7 @@ const service: ServiceSchema<object, object, object, BlobsService> = {
   created() {
     const { COLLECT_GRACE_SECONDS, SEGMENT_CACHE_BYTES } = loadConfig();
     this.graceSeconds = COLLECT_GRACE_SECONDS;
+    this.writes = new Writes(this.db, COLLECT_GRACE_SECONDS);
     const maxSize = Math.max(CACHE_BYTES_MIN, Math.floor(SEGMENT_CACHE_BYTES * CACHE_SHARE));
     this.manifests = new LRUCache({ maxSize, sizeCalculation: ({ chunks }) => chunks.length + ENTRY_BYTES });
   },

@@ -74,6 +74,21 @@ describe("the catalogue of blobs", () => {
     expect(manifest.chunks.buffer.byteLength).toBe(chunks.length);
   });
 
+  it("counts a chunk once for each of the blobs that are committed at once, and what one of them lacks is no fault of the others", async () => {
+    const [shared, gone] = [hashes(1), hashes(1)];
+    const drafts = await Promise.all(
+      Array.from(
+        { length: 12 },
+        async () => await leased({ size: CHUNK_BYTES_MAX + 5, chunks: new Uint8Array([...shared, ...hashes(1)]) }),
+      ),
+    );
+    const lacking = { ...drafts[0]!, chunks: new Uint8Array([...shared, ...gone]) };
+    const outcome = async (draft: (typeof drafts)[number]): Promise<string | undefined> => await typeOf(call(broker, blobs.commit, draft));
+    const told = await Promise.all([...drafts, lacking, drafts[1]!].map(outcome));
+    expect(told.map((type) => type ?? "made")).toEqual([...drafts.map(() => "made"), "CHUNK_NOT_LEASED", "made"]);
+    expect(await refs()).toEqual([...drafts.map(() => 1), drafts.length]);
+  });
+
   it("makes one row of the same bytes, also when many commit them at once", async () => {
     const chunks = hashes(1);
     const draft = await leased({ size: 5, chunks, missing: [missingOf(chunks)] });

@@ -14,14 +14,16 @@ interface Written {
 }
 
 /**
- * DISK_STALE_EPOCH when the ring has changed since `epoch`: the writer does not know the present owners. CHUNK_NOT_LEASED when so much time has passed
- * since the first lease that the collector may have been there.
+ * DISK_STALE_EPOCH when the ring has changed since the `epoch` of one: its writer does not know the present owners. CHUNK_NOT_LEASED when so much time has
+ * passed since a first lease that the collector may have been there.
  */
-export async function assertInTime(tx: Tx, { epoch, leasedAt }: Written, graceSeconds: number): Promise<void> {
+export async function assertInTime(tx: Tx, written: readonly Written[], graceSeconds: number): Promise<void> {
+  const epoch = Math.min(...written.map((each) => each.epoch));
   const active = await one<{ epoch: number; lasts: boolean }>(
     tx,
-    "select epoch, $1::timestamptz > now() - $2::integer * interval '1 s' as lasts from rings order by epoch desc limit 1",
-    [leasedAt, graceSeconds],
+    `select epoch, (select min(at) from unnest($1::timestamptz[]) as at) > now() - $2::integer * interval '1 s' as lasts
+     from rings order by epoch desc limit 1`,
+    [written.map(({ leasedAt }) => leasedAt), graceSeconds],
   );
   if (!active) throw failure("RING_EMPTY", "There is no ring yet.");
   if (epoch < active.epoch) throw failure("DISK_STALE_EPOCH", `The ring is at epoch ${active.epoch}, and the writer at ${epoch}.`);
@@ -33,20 +35,34 @@ export async function assertInTime(tx: Tx, { epoch, leasedAt }: Written, graceSe
  * each of its chunks, once. Those are locked in the order of their names, as everywhere, or two transactions wait for each other for ever.
  * CHUNK_NOT_LEASED when one of them is not there for certain.
  */
-export async function insertBlob(tx: Tx, { blob, size, chunks }: BlobManifest): Promise<void> {
-  const contained = distinctChunks(chunks);
-  const row = await one<{ made: boolean; counted: number }>(
+export async function insertBlobs(tx: Tx, manifests: readonly BlobManifest[]): Promise<void> {
+  const given = [...new Map(manifests.map((manifest) => [manifest.blob, manifest])).values()];
+  const contained = given.flatMap(({ blob, chunks }) => distinctChunks(chunks).map((chunk) => ({ id: bytesOf(blob), chunk })));
+  const row = await one<{ needed: number; counted: number }>(
     tx,
-    `with blob as (
-       insert into blobs (id, size, chunks) values ($1, $2, $3) on conflict (id) do update set touched_at = now() returning xmax = 0 as made),
+    `with made as (
+       insert into blobs (id, size, chunks) select * from unnest($1::bytea[], $2::bigint[], $3::bytea[]) as given (id, size, chunks) order by id
+       on conflict (id) do update set touched_at = now() returning id, xmax = 0 as is_new),
+     needed as materialized (
+       select sha256, count(*)::integer as refs from unnest($4::bytea[], $5::bytea[]) as contained (id, sha256)
+       join made using (id) where is_new group by sha256),
      present as materialized (
-       select sha256 from chunks where sha256 = any($4::bytea[]) and state = 'live' and (select made from blob) order by sha256 for no key update),
-     counted as (update chunks set refs = refs + 1 from present where chunks.sha256 = present.sha256 returning 1)
-     select made, (select count(*)::integer from counted) as counted from blob`,
-    [bytesOf(blob), size, Buffer.from(chunks), contained],
+       select sha256 from chunks where sha256 = any($5::bytea[]) and state = 'live' and exists (select from needed)
+       order by sha256 for no key update),
+     counted as (
+       update chunks set refs = chunks.refs + needed.refs from needed join present using (sha256)
+       where chunks.sha256 = present.sha256 returning 1)
+     select (select count(*)::integer from needed) as needed, (select count(*)::integer from counted) as counted`,
+    [
+      given.map(({ blob }) => bytesOf(blob)),
+      given.map(({ size }) => size),
+      given.map(({ chunks }) => Buffer.from(chunks)),
+      contained.map(({ id }) => id),
+      contained.map(({ chunk }) => chunk),
+    ],
   );
-  const lacking = row?.made ? contained.length - row.counted : 0;
-  if (lacking > 0) throw failure("CHUNK_NOT_LEASED", `${lacking} of ${contained.length} chunks are not there any more.`);
+  const lacking = row!.needed - row!.counted;
+  if (lacking > 0) throw failure("CHUNK_NOT_LEASED", `${lacking} of ${row!.needed} chunks are not there any more.`);
 }
 
 export async function findBlob(db: Database, blob: string): Promise<BlobManifest | undefined> {
@@ -70,7 +86,7 @@ export async function concatBlobs(db: Database, parts: readonly string[]): Promi
         return { blob, ...part };
       }),
     );
-    await insertBlob(tx, whole);
+    await insertBlobs(tx, [whole]);
     return whole;
   });
 }
