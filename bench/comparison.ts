@@ -39,8 +39,9 @@ interface Measured {
 export interface Folders {
   /** For files that nobody reads. */
   readonly scratch: string;
-  /** Where the sides keep theirs. */
-  readonly files: readonly string[];
+  /** Where the sides keep theirs; nginx has the rival's. */
+  readonly ours: readonly string[];
+  readonly rival: readonly string[];
 }
 
 /** Seconds of work, after which further rounds become no faster. */
@@ -63,7 +64,7 @@ export class Comparison {
 
   /** Without measuring: servers run for months, and V8 has compiled nothing of theirs at first, of four processes on one side and of one on the other. */
   static async warmUp(sides: Sides, folders: Folders): Promise<void> {
-    await new Comparison(WARM_UP, sides, folders).#round(0);
+    await new Comparison(WARM_UP, sides, folders).#round(0, ["warm"]);
   }
 
   /** The row of the table below HEAD. */
@@ -73,19 +74,20 @@ export class Comparison {
     return this.#row();
   }
 
-  async #round(round: number): Promise<void> {
+  async #round(round: number, reads: readonly Work[] = ["cold", "warm"]): Promise<void> {
     const { bytes, count, name } = this.#load;
-    const { scratch, files } = this.#folders;
+    const { scratch } = this.#folders;
     const keys = { ours: [] as string[], rival: [] as string[] };
     const began = await mark(scratch);
     for (const who of inTurn(round, ["rival", "ours"] as const)) {
       await warmPages(scratch, bytes * count * COPIES[who]);
       await this.#measure("put", who, async (side, n) => void (keys[who][n] = await side.put(bytes, `${name}-${round}-${n}`)));
     }
-    for (const work of ["cold", "warm"] as const) {
+    for (const work of reads) {
       for (const who of inTurn(round, ["rival", "nginx", "ours"] as const)) {
-        if (work === "cold") await forgetPages(files, began);
-        await this.#measure(work, who, async (side, n) => await this.#read(side, keys[who === "ours" ? "ours" : "rival"][n]!));
+        const keeper = who === "ours" ? "ours" : "rival";
+        if (work === "cold") await forgetPages(this.#folders[keeper], began);
+        await this.#measure(work, who, async (side, n) => await this.#read(side, keys[keeper][n]!));
       }
     }
   }

@@ -167,7 +167,7 @@ async function main(): Promise<void> {
     const cluster = await startCluster();
     try {
       const sides = { ours: tritontube(cluster), rival: http(url, [rival.child.pid!]), nginx: http(nginx.url, []) };
-      await compare(sides, { scratch: folder, files: [folder, ...filesOf(cluster)] });
+      await compare(sides, { scratch: folder, rival: [folder], ours: filesOf(cluster) });
       console.log(await stalledReaders(cluster, 20));
     } finally {
       await cluster.stop();
@@ -184,7 +184,7 @@ async function main(): Promise<void> {
       try {
         console.log(`\nthrough a wire of ${values.delay} ms`);
         const sides = { ours: tritontube(distant), rival: http(`http://${far}`, [rival.child.pid!, rivalsWire.pid!]) };
-        await compare(sides, { scratch: folder, files: [folder, ...filesOf(distant)] });
+        await compare(sides, { scratch: folder, rival: [folder], ours: filesOf(distant) });
       } finally {
         await distant.stop();
       }
