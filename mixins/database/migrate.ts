@@ -47,6 +47,7 @@ export async function migrate(
   const deadline = Date.now() + waitMs;
   const client = await connect(url, deadline);
   try {
+    await refuseOtherEncodings(client);
     if (!(await mayMakeTables(client))) return await untilMade(client, deadline);
     await takeLock(client, deadline);
     await client.query(`set lock_timeout = '${LOCK_TIMEOUT}'; set statement_timeout = 0`);
@@ -85,6 +86,15 @@ async function connect(url: string, deadline: number): Promise<Client> {
 
 function unavailable({ database = "", host, port }: Client, problem: string, cause?: unknown): Error {
   return failure("DATABASE_UNAVAILABLE", `The database ${database} at ${host}:${port} cannot be used: ${problem}`, { cause });
+}
+
+/** Titles are of any language, and are found without their accents: PostgreSQL can do that in UTF8 only, and says so at the first title. */
+async function refuseOtherEncodings(client: Client): Promise<void> {
+  const { rows } = await client.query<{ encoding: string }>("select getdatabaseencoding() as encoding");
+  const encoding = rows[0]?.encoding;
+  if (encoding === "UTF8") return;
+  const remedy = `create database ${client.database} template template0 encoding 'UTF8'`;
+  throw failure("INVALID_REQUEST", `The database ${client.database} has the encoding ${encoding}, and needs UTF8. Make it anew: ${remedy}`);
 }
 
 /**

@@ -52,6 +52,18 @@ describe("migrations", () => {
     });
   });
 
+  it("refuse a database of another encoding than UTF8, and say how to make one", async () => {
+    const database = await emptyDatabase("encoding 'SQL_ASCII' locale_provider libc locale 'C'");
+    try {
+      await expect(migrate(database.ownerUrl)).rejects.toMatchObject({
+        type: "INVALID_REQUEST",
+        message: expect.stringMatching(/has the encoding SQL_ASCII.*encoding 'UTF8'/),
+      });
+    } finally {
+      await database.drop();
+    }
+  });
+
   it("go down also while an upload is on its way: a video without a source cannot stay", async () => {
     await withEmpty(async (url) => {
       await migrate(url);

@@ -28,8 +28,8 @@ export async function testDatabase(): Promise<TestDatabase> {
 }
 
 /** A fresh database with nothing in it, for tests of the migrations themselves. */
-export async function emptyDatabase(): Promise<TestDatabase> {
-  return await createDatabase(await migrated(), "template template0");
+export async function emptyDatabase(options = ""): Promise<TestDatabase> {
+  return await createDatabase(await migrated(), `template template0 ${options}`);
 }
 
 let preparing: Promise<EmbeddedPostgres> | undefined;
