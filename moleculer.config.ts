@@ -22,6 +22,8 @@ function middlewares(): string[] {
 const logLevels = (level: string) => ({
   "TRANSIT*": "warn",
   "TX*": "warn",
+  // Tries again several times a second; the bus says what there is to say (mixins/bus.ts).
+  TRANSPORTER: "fatal",
   REGISTRY: "warn",
   BROKER: "error",
   DISCOVERY: "warn",
@@ -36,7 +38,7 @@ export default function brokerOptions(config: Config = loadConfig()): BrokerOpti
     metadata: { zone: config.ZONE },
     logger: { type: "Pino", options: { createLogger: (level: string, bindings: object) => logger.child(bindings, { level }) } },
     logLevel: logLevels(config.LOG_LEVEL) as never,
-    transporter: config.NATS_URL === undefined ? null : natsBus(config.NATS_URL),
+    transporter: config.NATS_URL === undefined ? null : natsBus(config.NATS_URL, config.NATS_CA_FILE),
     // 15 times faster than JSON for bytes, and as fast for the rest (measured).
     serializer: "Notepack",
     // Never for ever, which is Moleculer's default; each call sets its own (services/kernel/rpc.ts).

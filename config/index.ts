@@ -93,6 +93,9 @@ function contradictions(config: Config): string[] {
   if (disks.length > 0 && disks.length < 3) {
     problems.push("DISK_TLS_CERT_FILE: set DISK_TLS_CERT_FILE, DISK_TLS_KEY_FILE and DISK_TLS_CA_FILE, or none of them");
   }
+  if (config.NATS_CA_FILE !== undefined && config.NATS_URL?.startsWith("tls:") !== true) {
+    problems.push("NATS_CA_FILE: says whom to trust over TLS, and NATS_URL is not tls://host:port");
+  }
   if (config.STORAGE_BACKEND === "s3" && config.S3_BUCKET === undefined) problems.push("S3_BUCKET: STORAGE_BACKEND=s3 needs it");
   return problems;
 }

@@ -87,9 +87,10 @@ export const settings = {
     ),
   DATABASE_POOL: integer(2, 50).default(8).describe("connections to the database from this process"),
   NATS_URL: z
-    .url({ protocol: /^nats$|^tls$/, error: "must be nats://host:port" })
+    .url({ protocol: /^nats$|^tls$/, error: "must be nats://host:port, or tls://host:port" })
     .optional()
-    .describe("joins this process to a cluster; default: one process is all"),
+    .describe("joins this process to a cluster; with `tls://` only over TLS; default: one process is all"),
+  NATS_CA_FILE: z.string().min(1).optional().describe("who signed the certificate of NATS, in PEM; default: whom Node trusts"),
   METRICS_PORT: integer(1, 65_535).optional().describe("offers figures for Prometheus at /metrics on this port; default: none"),
   METRICS_HOST: z.string().min(1).default("127.0.0.1").describe("address of those figures; they ask nobody who they are"),
 

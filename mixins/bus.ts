@@ -2,6 +2,7 @@
  * NATS as this process knows it. Moleculer takes itself for connected through a whole outage, sends what nobody will answer, and keeps it in memory until
  * NATS returns: minutes later the others would do what nobody waits for any more (decision 0035).
  */
+import { setTimeout as sleep } from "node:timers/promises";
 import { type ServiceBroker, Transporters } from "moleculer";
 import { Events, type NatsConnection } from "nats";
 
@@ -24,12 +25,29 @@ class NatsBus extends Transporters.NATS {
   declare client: NatsConnection | null;
   /** Whether NATS answers, as far as this process knows. */
   up = false;
+  readonly #ending = new AbortController();
 
+  /** The first connection is tried for as long as it takes: the process waits for it before it serves anybody. */
   override async connect(): Promise<void> {
     this.up = true;
-    const late = setTimeout(() => this.broker.logger.warn("NATS does not answer yet: waiting for it"), LATE_MS);
-    await super.connect().finally(() => clearTimeout(late));
+    const late = setTimeout(() => this.broker.logger.warn("NATS does not let this node in yet; waiting for it"), LATE_MS);
+    try {
+      while (!(await this.#isIn())) {
+        await sleep(AGAIN.reconnectTimeWait, undefined, { signal: this.#ending.signal }).catch(() => undefined);
+        // A failure would make Moleculer try again.
+        if (this.#ending.signal.aborted) return;
+      }
+    } finally {
+      clearTimeout(late);
+    }
     void this.#watch(this.client!);
+  }
+
+  async #isIn(): Promise<boolean> {
+    return await super.connect().then(
+      () => true,
+      () => false,
+    );
   }
 
   /** What is dropped are heartbeats, and answers that nobody waits for any more: other nodes count as gone, so nothing else is sent. */
@@ -39,6 +57,7 @@ class NatsBus extends Transporters.NATS {
 
   /** The other end cannot be told while it is away. */
   override async disconnect(): Promise<void> {
+    this.#ending.abort();
     if (this.up) return await super.disconnect();
     await this.client?.close();
     this.client = null;
@@ -67,9 +86,12 @@ class NatsBus extends Transporters.NATS {
   }
 }
 
-export function natsBus(url: string): Transporters.Base {
-  // The first connection is tried for as long as it takes: the process waits for it before it serves anybody.
-  return new NatsBus({ url, ...PING, ...AGAIN, waitOnFirstConnect: true });
+/** A URL with `tls://` takes nothing but TLS; `caFile` says who signed the server's certificate, in PEM, when that is nobody whom Node trusts anyway. */
+export function natsBus(url: string, caFile: string | undefined): Transporters.Base {
+  const { protocol, host, username, password } = new URL(url);
+  const tls = protocol === "tls:" ? { tls: caFile === undefined ? {} : { caFile } } : {};
+  const credentials = username === "" ? {} : { user: decodeURIComponent(username), pass: decodeURIComponent(password) };
+  return new NatsBus({ servers: [host], ...credentials, ...tls, ...PING, ...AGAIN });
 }
 
 /** Whether other nodes can be asked: true where there is one process only. */
