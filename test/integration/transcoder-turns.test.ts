@@ -105,9 +105,30 @@ describeWith(["ffmpeg", "ffprobe"], "two programs that begin at the same moment"
     // Says how nice it is where ffmpeg has its last words.
     await writeFile(launcher, "#!/bin/sh\nnice >&2\n", { mode: 0o700 });
     const command = { inputOptions: [], filter: null, outputs: [{ name: "out", options: [] }] };
-    const run = { launcher, folder, command, input: "in", target: () => "out", timeoutS: 60, signal: new AbortController().signal };
+    const run = {
+      launcher,
+      folder,
+      command,
+      input: "in",
+      target: () => "out",
+      timeoutS: 60,
+      signal: new AbortController().signal,
+      running: Promise.resolve(),
+    };
     const ended = await Promise.all([tools, tools.hurry().tools].map(async ({ turn }) => await runFfmpeg({ ...run, turn })));
     const ours = getPriority();
     expect(ended.map(({ log }) => Number(log))).toEqual([12, 5].map((nice) => Math.min(19, ours + nice)));
+  });
+
+  it("are not stopped before they run themselves: what starts them would outlive a transcoder that is killed", async () => {
+    const launcher = join(folder, "silent");
+    await writeFile(launcher, "#!/bin/sh\n", { mode: 0o700 });
+    const command = { inputOptions: [], filter: null, outputs: [{ name: "out", options: [] }] };
+    const run = { launcher, folder, command, input: "in", target: () => "out", timeoutS: 60, signal: new AbortController().signal };
+    const begun = jest.fn(() => () => {});
+    await runFfmpeg({ ...run, turn: { niceness: 0, begun }, running: Promise.withResolvers<void>().promise });
+    expect(begun).not.toHaveBeenCalled();
+    await runFfmpeg({ ...run, turn: { niceness: 0, begun }, running: Promise.resolve() });
+    expect(begun).toHaveBeenCalledTimes(1);
   });
 });

@@ -40,6 +40,7 @@ export async function convert(conversion: Conversion): Promise<Ended> {
       ...conversion,
       launcher: tools.ffmpeg,
       turn: tools.turn,
+      running: source.asked,
       folder,
       input: source.url,
       target: (name) => sinks.get(name)?.target ?? "",

@@ -17,6 +17,11 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 export interface FfmpegRun {
   readonly launcher: string;
   readonly turn: Turn;
+  /**
+   * Resolves when ffmpeg itself runs, and no more what starts it: a process that stands still before it has asked the kernel to end with its parent
+   * would outlive that.
+   */
+  readonly running: Promise<void>;
   readonly folder: string;
   readonly command: PlannedCommand;
   readonly input: string;
@@ -30,7 +35,7 @@ export interface FfmpegRun {
 export async function runFfmpeg(run: FfmpegRun): Promise<Ended> {
   run.signal.throwIfAborted();
   const timeout = AbortSignal.timeout(Math.min(Math.ceil(run.timeoutS * 1000), TIMER_MS_MAX));
-  const ended = await untilGone(commandOf(run), run.turn, AbortSignal.any([run.signal, timeout]));
+  const ended = await untilGone(commandOf(run), run, AbortSignal.any([run.signal, timeout]));
   run.signal.throwIfAborted();
   if (timeout.aborted) {
     throw failure("TRANSCODE_TIMEOUT", `The conversion was not done after ${Math.round(run.timeoutS)} s.`, { data: { log: ended.log } });
@@ -50,20 +55,25 @@ function commandOf({ launcher, turn, folder, command, input, target }: FfmpegRun
   return built;
 }
 
-async function untilGone(command: Command, turn: Turn, signal: AbortSignal): Promise<Ended> {
+async function untilGone(command: Command, { turn, running }: FfmpegRun, signal: AbortSignal): Promise<Ended> {
   let log = "";
   let gone: (() => void) | undefined;
+  let ended = false;
   const kill = (): void => void command.kill("SIGKILL");
   return await new Promise<Ended>((resolve) => {
     const end = (by: number | string): void => {
       signal.removeEventListener("abort", kill);
+      ended = true;
       gone?.();
       resolve({ by, log });
     };
     command
       .on("start", () => {
         const { pid } = (command as Command & { readonly ffmpegProc: ChildProcess }).ffmpegProc;
-        if (pid !== undefined) gone = turn.begun(pid);
+        const begin = (): void => {
+          if (pid !== undefined && !ended) gone = turn.begun(pid);
+        };
+        void running.then(begin);
         if (signal.aborted) kill();
       })
       .on("stderr", (line: string) => (log = `${log}${line}\n`.slice(-LOG_CHARACTERS)))

@@ -36,6 +36,8 @@ export function joinedSource(parts: readonly Part[], read: (blob: string, start:
 
 export interface ServedSource {
   readonly url: string;
+  /** Resolves when somebody asks for the first of its bytes. */
+  readonly asked: Promise<void>;
   /**
    * Throws what the storage failed with, if it did. ffmpeg takes a broken connection for the end of the video: a disk's failure would look
    * like a short source.
@@ -47,7 +49,9 @@ export interface ServedSource {
 export async function serveSource(source: Source): Promise<ServedSource> {
   const path = `/${randomBytes(16).toString("hex")}`;
   const failures: unknown[] = [];
+  const asked = Promise.withResolvers<void>();
   const server = createServer((request, response) => {
+    asked.resolve();
     void answer(request, response, request.url === path ? source : undefined).catch((error: unknown) => {
       failures.push(error);
       response.destroy();
@@ -56,6 +60,7 @@ export async function serveSource(source: Source): Promise<ServedSource> {
   await listen(server);
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`,
+    asked: asked.promise,
     throwFailure() {
       if (failures.length > 0) throw failures[0];
     },
