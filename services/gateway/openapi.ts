@@ -18,6 +18,7 @@ const chapters: readonly (readonly [name: string, description: string])[] = [
   ["Tokens", "What programs show."],
   ["Administration", "For administrators."],
   ["Storage", "Disks, and which of them keep what: the same as the commands of `npm run repl`."],
+  ["Jobs", "Work that waits, runs or has failed, for administrators."],
   ["Health", "For monitors and load balancers."],
   ["Documentation", "What you are reading."],
 ];

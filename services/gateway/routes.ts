@@ -2,6 +2,7 @@
 import type { Route } from "./dispatch.ts";
 import { docsRoutes } from "./docs-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
+import { jobRoutes } from "./job-routes.ts";
 import { ownerRoutes } from "./owner-routes.ts";
 import { playbackRoutes } from "./playback-routes.ts";
 import { storageRoutes } from "./storage-routes.ts";
@@ -20,6 +21,7 @@ export const apiRoutes: readonly Route<GatewayState>[] = [
   ...sessionRoutes,
   ...userRoutes,
   ...storageRoutes,
+  ...jobRoutes,
   ...healthRoutes,
   ...docsRoutes,
 ];

@@ -76,8 +76,31 @@ export const jobReport = z.strictObject({
 });
 export type JobReport = z.infer<typeof jobReport>;
 
+/** A bigint as text. */
+export const jobId = z.string().regex(/^[1-9][0-9]{0,17}$/, "must be the id of a job");
+export const jobState = z.enum(["queued", "running", "done", "failed", "cancelled"]);
 /** queued → running → done | failed | cancelled; running → queued when released, failed with attempts left, or its lease ran out. */
-export type JobState = "queued" | "running" | "done" | "failed" | "cancelled";
+export type JobState = z.infer<typeof jobState>;
+
+/** A job as operators see it; times are RFC 3339 UTC. */
+export interface JobEntry {
+  readonly id: string;
+  readonly kind: JobKind;
+  readonly state: JobState;
+  readonly videoId: string | null;
+  readonly priority: number;
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  /** 0–1, as its worker told. */
+  readonly progress: number;
+  /** Who holds it, or held it last. */
+  readonly worker: string | null;
+  readonly failure: WorkFailure | null;
+  readonly createdAt: string;
+  /** Not before this. */
+  readonly runAt: string;
+  readonly finishedAt: string | null;
+}
 
 export interface QueueDepth {
   readonly kind: JobKind;
@@ -124,6 +147,22 @@ export const jobs = contract("jobs", {
   }),
   /** Gives a job back untouched, so that another worker takes it at once: costs no attempt. */
   release: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: true }),
+  /** Newest first; those older than the job `before`. */
+  list: action({
+    params: z.strictObject({
+      kind: jobKind.optional(),
+      state: jobState.optional(),
+      before: jobId.optional(),
+      limit: z.int().min(1).max(100),
+    }),
+    returns: returns<readonly JobEntry[]>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  /** JOB_NOT_FOUND. */
+  get: action({ params: z.strictObject({ id: jobId }), returns: returns<JobEntry>(), scope: "cluster", idempotent: true }),
+  /** A failed job that is not a video's waits again, as if it had never been tried: those of a video go on with the video (`videos.retry`). JOB_NOT_FAILED. */
+  retry: action({ params: z.strictObject({ id: jobId }), returns: returns<null>(), scope: "cluster", idempotent: false }),
   depth: action({ params: z.strictObject({}), returns: returns<readonly QueueDepth[]>(), scope: "cluster", idempotent: true }),
 });
 

@@ -6,6 +6,7 @@ import { repeat, type Repeated } from "../../mixins/repeat.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { implement } from "../kernel/rpc.ts";
 import { jobs } from "./contract.ts";
+import { jobOf, listJobs, retryJob } from "./store/entries.ts";
 import { beat, claim, depth, prune, reap, release } from "./store/queue.ts";
 
 /** With a lease of 3 s, the job of a worker that died is taken again after at most 4 s. */
@@ -37,6 +38,16 @@ const service: ServiceSchema<object, object, object, JobsService> = {
     async release({ job }) {
       const kind = await release(this.db, job);
       if (kind) await announceJobs(this.broker, [kind]);
+      return null;
+    },
+    async list(asked) {
+      return await listJobs(this.db, asked);
+    },
+    async get({ id }) {
+      return await jobOf(this.db, id);
+    },
+    async retry({ id }) {
+      await announceJobs(this.broker, [await retryJob(this.db, id)]);
       return null;
     },
     async depth() {

@@ -168,6 +168,8 @@ export const ERRORS = {
   TRANSCODE_FAILED: { status: 500, grpc: grpc.internal, retryable: true, title: "The video could not be converted." },
   TRANSCODE_TIMEOUT: { status: 500, grpc: grpc.deadlineExceeded, retryable: false, title: "The video took too long to convert." },
   JOB_ABANDONED: { status: 500, grpc: grpc.internal, retryable: false, title: "The work was started too often without an end." },
+  JOB_NOT_FAILED: { status: 409, grpc: grpc.failedPrecondition, retryable: false, title: "The job has not failed." },
+  JOB_NOT_FOUND: { status: 404, grpc: grpc.notFound, retryable: false, title: "There is no such job." },
   JOB_LOST: { status: 409, grpc: grpc.aborted, retryable: false, title: "The job is no longer held by this worker." },
   BLOB_NOT_FOUND: { status: 404, grpc: grpc.notFound, retryable: false, title: "There is no such blob." },
   CHUNK_NOT_FOUND: { status: 404, grpc: grpc.notFound, retryable: false, title: "The disk does not hold this chunk." },

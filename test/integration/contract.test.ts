@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import type { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { rows } from "../../mixins/database/sql.ts";
 import gatewayService from "../../services/gateway/gateway.service.ts";
 import { onlyPerson } from "../../services/kernel/principal.ts";
 import { call } from "../../services/kernel/rpc.ts";
@@ -63,6 +64,7 @@ const cases: readonly Case[] = Object.entries(description.paths).flatMap(([templ
 async function thing(template: string): Promise<string> {
   if (template.includes("/users/")) return (await person(`user-${randomUUID().slice(0, 8)}`, "viewer")).id;
   if (template.includes("/disks/")) return randomUUID();
+  if (template.includes("/jobs/")) return await failedJob();
   const { headers } = people.ann;
   if (template.includes("/tokens/")) {
     const made = await ask(url, `${API}/tokens`, {
@@ -79,6 +81,14 @@ async function thing(template: string): Promise<string> {
   const body = Buffer.from(`video ${randomUUID()}`);
   const stored = await ask(url, `${API}/videos/upload`, { method: "POST", headers: { ...headers, "Content-Type": "video/mp4" }, body });
   return (stored.json().data as { id: string }).id;
+}
+
+async function failedJob(): Promise<string> {
+  const made = await rows<{ id: string }>(
+    cluster.db,
+    `insert into jobs (kind, state, finished_at, failure) values ('chunks.collect', 'failed', now(), '{"type": "INTERNAL", "message": "It broke."}') returning id`,
+  );
+  return made[0]!.id;
 }
 
 const parameters: Readonly<Record<string, string>> = { revision: "1", rendition: "720p", number: "1", language: "en" };

@@ -5,6 +5,7 @@ import { execute, one, rows, transaction, type Database } from "../../mixins/dat
 import { worker, type WithWorker, type WorkControl, type WorkerGroup, type WorkerOptions } from "../../mixins/worker.mixin.ts";
 import { jobs, type Job, type JobKind } from "../../services/jobs/contract.ts";
 import jobsService from "../../services/jobs/jobs.service.ts";
+import { jobOf, listJobs, retryJob } from "../../services/jobs/store/entries.ts";
 import { beat, claim, prune, reap, release } from "../../services/jobs/store/queue.ts";
 import { ERRORS, errorType, failure } from "../../services/kernel/errors.ts";
 import { call } from "../../services/kernel/rpc.ts";
@@ -348,5 +349,37 @@ describe("a worker", () => {
     const found = await eventually(async () => await one<{ failure: { type: string } }>(db, failed));
     expect(found.failure.type).toBe("JOB_ABANDONED");
     expect(began).toHaveLength(0);
+  });
+});
+
+describe("what operators see of the queue", () => {
+  const failedCollection = async (): Promise<string> => {
+    const made = await rows<{ id: string }>(
+      db,
+      `insert into jobs (kind, state, attempts, finished_at, failure, dedupe_key)
+       values ('chunks.collect', 'failed', 5, now(), '{"type": "INTERNAL", "message": "It broke."}', 'once') returning id`,
+    );
+    return made[0]!.id;
+  };
+
+  it("is the newest first, page by page, of a kind and a state", async () => {
+    await add({}, {}, {});
+    const failed = await failedCollection();
+    const all = await listJobs(db, { limit: 2 });
+    expect(all[0]).toMatchObject({ id: failed, kind: "chunks.collect", state: "failed", failure: { type: "INTERNAL" }, videoId: null });
+    const older = await listJobs(db, { limit: 100, before: all[1]!.id });
+    expect([all.length, older.length]).toEqual([2, 2]);
+    expect(older.every(({ id }) => BigInt(id) < BigInt(all[1]!.id))).toBe(true);
+    expect((await listJobs(db, { limit: 100, state: "failed" })).map(({ id }) => id)).toEqual([failed]);
+    expect(await listJobs(db, { limit: 100, kind })).toHaveLength(3);
+  });
+
+  it("is tried again when it has failed, as if it had never been tried, and not else", async () => {
+    const id = await failedCollection();
+    expect(await retryJob(db, id)).toBe("chunks.collect");
+    expect(await jobOf(db, id)).toMatchObject({ state: "queued", attempts: 0, failure: null, finishedAt: null });
+    expect(await typeOf(retryJob(db, id))).toBe("JOB_NOT_FAILED");
+    expect(await typeOf(retryJob(db, await failedCollection()))).toBe("JOB_NOT_FAILED");
+    expect(await typeOf(jobOf(db, "999999999"))).toBe("JOB_NOT_FOUND");
   });
 });

@@ -265,6 +265,9 @@ function operatingStandIns(catalogue: Catalogue): ServiceSchema[] {
         complete: unused,
         fail: unused,
         release: unused,
+        list: unused,
+        get: unused,
+        retry: unused,
         async depth() {
           await called(catalogue, "jobs.depth");
           const kind: JobKind = "video.span";

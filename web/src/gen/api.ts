@@ -447,6 +447,31 @@ export interface Backlog {
   readonly oldest: string;
 }
 
+/** A piece of work that must happen. */
+export interface Job {
+  readonly id: string;
+  readonly kind: "video.inspect" | "video.foresee" | "video.span" | "video.audio" | "video.picture" | "video.storyboard" | "upload.finish" | "partition.move" | "disk.repair" | "disk.compare" | "chunks.collect";
+  readonly state: "queued" | "running" | "done" | "failed" | "cancelled";
+  readonly videoId: string | null;
+  /** higher is sooner, within a kind */
+  readonly priority: number;
+  readonly attempts: number;
+  readonly maxAttempts: number;
+  readonly progress: number;
+  /** who holds it, or held it last */
+  readonly worker: string | null;
+  /** of the last attempt */
+  readonly failure: {
+    readonly type: string;
+    readonly message: string;
+    readonly log?: string;
+  } | null;
+  readonly createdAt: string;
+  /** not before this */
+  readonly runAt: string;
+  readonly finishedAt: string | null;
+}
+
 /** Whether the main job works, and which part is to blame when it does not. */
 export interface Health {
   readonly status: "ok" | "degraded" | "down";
@@ -886,6 +911,29 @@ export interface Operations {
       readonly data: {
         readonly epoch: number;
       };
+    };
+  };
+  "GET /api/v1/admin/jobs": {
+    readonly asked: {
+      readonly query?: {
+        readonly kind?: "video.inspect" | "video.foresee" | "video.span" | "video.audio" | "video.picture" | "video.storyboard" | "upload.finish" | "partition.move" | "disk.repair" | "disk.compare" | "chunks.collect";
+        readonly state?: "queued" | "running" | "done" | "failed" | "cancelled";
+        readonly before?: string;
+        readonly limit?: number;
+      };
+    };
+    readonly answer: {
+      readonly data: readonly Job[];
+    };
+  };
+  "POST /api/v1/admin/jobs/{id}/retry": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+    };
+    readonly answer: {
+      readonly data: Job;
     };
   };
   "GET /health": {
