@@ -352,16 +352,16 @@ describe("a worker", () => {
   });
 });
 
-describe("what operators see of the queue", () => {
-  const failedCollection = async (): Promise<string> => {
-    const made = await rows<{ id: string }>(
-      db,
-      `insert into jobs (kind, state, attempts, finished_at, failure, dedupe_key)
-       values ('chunks.collect', 'failed', 5, now(), '{"type": "INTERNAL", "message": "It broke."}', 'once') returning id`,
-    );
-    return made[0]!.id;
-  };
+const failedCollection = async (): Promise<string> => {
+  const made = await rows<{ id: string }>(
+    db,
+    `insert into jobs (kind, state, attempts, finished_at, failure, dedupe_key)
+     values ('chunks.collect', 'failed', 5, now(), '{"type": "INTERNAL", "message": "It broke."}', 'once') returning id`,
+  );
+  return made[0]!.id;
+};
 
+describe("what operators see of the queue", () => {
   it("is the newest first, page by page, of a kind and a state", async () => {
     await add({}, {}, {});
     const failed = await failedCollection();
