@@ -31,6 +31,8 @@ type Contest = Readonly<Record<string, readonly ((turn: number) => Promise<unkno
 /** In turns, so that what the machine does beside falls on all of them; the median of the rounds. */
 async function compare(title: string, contest: Contest): Promise<void> {
   const runs = new Map<string, Figures[]>(Object.keys(contest).map((name) => [name, []]));
+  // Code is compiled and connections are made before anything counts.
+  for (const clients of Object.values(contest)) await loadWith(clients, { seconds: 1 });
   for (let turn = 0; turn < Number(values.rounds); turn++) {
     for (const [name, clients] of Object.entries(contest)) runs.get(name)!.push(await loadWith(clients, { seconds }));
   }
