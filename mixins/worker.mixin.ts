@@ -5,7 +5,16 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Context, Service, ServiceSchema } from "moleculer";
 import type { z } from "zod";
-import { jobPayloads, jobs, jobsCancelled, jobsWaiting, type Job, type JobKind, type JobReport } from "../services/jobs/contract.ts";
+import {
+  jobPayloads,
+  jobs,
+  leaseFactor,
+  jobsCancelled,
+  jobsWaiting,
+  type Job,
+  type JobKind,
+  type JobReport,
+} from "../services/jobs/contract.ts";
 import { ERRORS, errorType, failure as failed, isOfEnvironment, messageOf, type ErrorType } from "../services/kernel/errors.ts";
 import { call, type Caller } from "../services/kernel/rpc.ts";
 import type { JobRef } from "../services/kernel/schemas.ts";
@@ -212,7 +221,7 @@ class Worker<TThis> {
       ref: { id: job.id, fence: job.fence },
       abort,
       signal: controller.signal,
-      lease: setTimeout(abort, LEASE_MS, "lost" satisfies Reason),
+      lease: setTimeout(abort, LEASE_MS * leaseFactor(job.attempts), "lost" satisfies Reason),
       progress: 0,
       ended: Promise.resolve(),
     };

@@ -111,8 +111,20 @@ export interface QueueDepth {
   readonly oldestS: number;
 }
 
+/** A lease of 3 s becomes one of 48 s. */
+const LEASE_DOUBLINGS_MAX = 4;
+
+/**
+ * How much longer than the first the lease of an attempt is, from 1 on: twice as long as that of the one before. One that ran out may have been too
+ * short for a machine that has far too much to do, where the next would run out as well, and the one after that, until the job counts as one that
+ * kills its workers.
+ */
+export function leaseFactor(attempt: number): number {
+  return 2 ** Math.min(attempt - 1, LEASE_DOUBLINGS_MAX);
+}
+
 export const jobs = contract("jobs", {
-  /** Takes the most urgent job of one kind, if there is one of at least `priorityMin`. Not idempotent: a lost answer costs one lease. */
+  /** Takes the most urgent job of one kind, if there is one of at least `priorityMin`. `leaseMs` is the lease of a first attempt. Not idempotent: a lost answer costs one lease. */
   claim: action({
     params: z.strictObject({
       kind: jobKind,

@@ -58,6 +58,17 @@ const claimed = async (leaseMs = 60_000): Promise<Job> => {
 const refOf = ({ id, fence }: Job) => ({ id, fence });
 const expire = async (id: string) => await execute(db, "update jobs set lease_until = now() - interval '1 second' where id = $1", [id]);
 
+/** Of a lease, rounded. */
+async function minutesLeft(id: string): Promise<number> {
+  const found = await one<{ minutes: number }>(
+    db,
+    "select round(extract(epoch from lease_until - clock_timestamp()) / 60)::integer as minutes from jobs where id = $1",
+    [id],
+  );
+  if (!found) throw new Error(`there is no job ${id}`);
+  return found.minutes;
+}
+
 async function takeAll(): Promise<string[]> {
   const job = await claim(db, { kind, worker: "test", leaseMs: 60_000 });
   return job ? [job.id, ...(await takeAll())] : [];
@@ -113,6 +124,22 @@ describe("the queue", () => {
     } finally {
       await broker.stop();
     }
+  });
+
+  it("gives each attempt twice the time of the one before to show that its worker lives, to sixteen times, and as much with each renewal", async () => {
+    await add({ maxAttempts: 100 });
+    const leases: number[] = [];
+    for (let attempt = 1; attempt <= 6; attempt++) {
+      const job = await claimed(60_000);
+      expect(job.attempts).toBe(attempt);
+      const atFirst = await minutesLeft(job.id);
+      await beat(db, { leaseMs: 60_000, held: [{ ...refOf(job), progress: 0 }] });
+      expect(await minutesLeft(job.id)).toBe(atFirst);
+      leases.push(atFirst);
+      await expire(job.id);
+      await reap(db);
+    }
+    expect(leases).toEqual([1, 2, 4, 8, 16, 16]);
   });
 
   it("keeps a lease that is renewed, and lets progress only grow", async () => {

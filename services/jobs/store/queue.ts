@@ -1,7 +1,7 @@
 /** The table of jobs as a queue. Every statement stands alone, so any number of instances may run them at once. */
 import { one, rows, type Database } from "../../../mixins/database/sql.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
-import { jobKind, type Job, type JobKind, type QueueDepth } from "../contract.ts";
+import { jobKind, leaseFactor, type Job, type JobKind, type QueueDepth } from "../contract.ts";
 
 /** A statement that takes more leases away at once would hold its locks for too long. */
 const REAP_MAX = 500;
@@ -24,16 +24,19 @@ export interface Beat {
   readonly held: readonly (JobRef & { readonly progress: number })[];
 }
 
+/** By attempt, from the first; the last is that of all further ones. */
+const FACTORS = [1, 2, 3, 4, 5].map(leaseFactor);
+
 /** One kind a statement: with `kind = any(…)` and 300,000 jobs waiting it sorts them all, and takes 246 ms instead of 1.2. */
 export async function claim(db: Database, { kind, worker, leaseMs, priorityMin = ANY_PRIORITY }: Claim): Promise<Job | null> {
   const job = await one<Job>(
     db,
     `update jobs set state = 'running', attempts = attempts + 1, fence = fence + 1, worker = $2, started_at = coalesce(started_at, now()),
-       lease_until = clock_timestamp() + $3::integer * interval '1 ms'
+       lease_until = clock_timestamp() + $3::integer * ($5::integer[])[least(attempts + 1, cardinality($5::integer[]))] * interval '1 ms'
      where id = (select id from jobs where state = 'queued' and kind = $1 and priority >= $4 and run_at <= now()
                  order by priority desc, id limit 1 for update skip locked)
      returning id, kind, video_id as "videoId", priority, attempts, max_attempts as "maxAttempts", fence, payload`,
-    [kind, worker, leaseMs, priorityMin],
+    [kind, worker, leaseMs, priorityMin, FACTORS],
   );
   return job ?? null;
 }
@@ -48,10 +51,10 @@ export async function beat(db: Database, { leaseMs, held }: Beat): Promise<reado
        from unnest($1::bigint[], $2::bigint[], $3::real[]) as told (id, fence, progress)
        join jobs on jobs.id = told.id and jobs.fence = told.fence and jobs.state = 'running'
        order by jobs.id for update of jobs)
-     update jobs set lease_until = clock_timestamp() + $4::integer * interval '1 ms', progress = greatest(jobs.progress, held.progress)
+     update jobs set lease_until = clock_timestamp() + $4::integer * ($5::integer[])[least(attempts, cardinality($5::integer[]))] * interval '1 ms', progress = greatest(jobs.progress, held.progress)
      from held where jobs.id = held.id
      returning jobs.id`,
-    [held.map((job) => job.id), held.map((job) => job.fence), held.map((job) => job.progress), leaseMs],
+    [held.map((job) => job.id), held.map((job) => job.fence), held.map((job) => job.progress), leaseMs, FACTORS],
   );
   return kept.map((job) => job.id);
 }
