@@ -82,9 +82,9 @@ describe("the catalogue of blobs", () => {
         async () => await leased({ size: CHUNK_BYTES_MAX + 5, chunks: new Uint8Array([...shared, ...hashes(1)]) }),
       ),
     );
-    const lacking = { ...drafts[0]!, chunks: new Uint8Array([...shared, ...gone]) };
+    const incomplete = { ...drafts[0]!, chunks: new Uint8Array([...shared, ...gone]) };
     const outcome = async (draft: (typeof drafts)[number]): Promise<string | undefined> => await typeOf(call(broker, blobs.commit, draft));
-    const told = await Promise.all([...drafts, lacking, drafts[1]!].map(outcome));
+    const told = await Promise.all([...drafts, incomplete, drafts[1]!].map(outcome));
     expect(told.map((type) => type ?? "made")).toEqual([...drafts.map(() => "made"), "CHUNK_NOT_LEASED", "made"]);
     expect(await refs()).toEqual([...drafts.map(() => 1), drafts.length]);
   });

@@ -217,7 +217,7 @@ describeWith("moto", "a disk that is a bucket of S3", () => {
     const other = new S3Disk({ address: "s3://chunks/greeted", access: s3.access });
     await other.greet();
     await s3.client.send(new DeleteObjectCommand({ Bucket: "chunks", Key: "greeted/disk.json" }));
-    await expect(other.greet()).rejects.toThrow();
+    await expect(other.greet()).rejects.toMatchObject({ type: "DISK_UNAVAILABLE" });
     other.close();
   });
 

@@ -19,7 +19,7 @@ import {
 import type { S3Access } from "../../../config/storage.ts";
 import { BLOCK_BYTES, BlockSums } from "../../../proto/blocks.ts";
 import { addToDigests, emptyDigests } from "../../../services/kernel/digests.ts";
-import { failure } from "../../../services/kernel/errors.ts";
+import { errorType, failure } from "../../../services/kernel/errors.ts";
 import { uuid } from "../../../services/kernel/schemas.ts";
 import type { ChunkRange, ChunkUpload } from "../chunks.ts";
 import type { ChunkLook, ChunkPage, DiskFacts, ListedChunk, ScrubFacts, StoredChunk } from "../facts.ts";
@@ -187,7 +187,10 @@ export class S3Disk implements Disk {
   /** One object is looked at: the figures of `getDisk` take a list of a thousand. */
   async greet(signal?: AbortSignal): Promise<void> {
     const identity = new HeadObjectCommand({ Bucket: this.#bucket, Key: identityKey(this.#prefix) });
-    await this.#do(signal, async () => await this.#client.send(identity, sending(signal)));
+    await this.#do(signal, async () => await this.#client.send(identity, sending(signal))).catch((error: unknown) => {
+      if (errorType(error) !== "CHUNK_NOT_FOUND") throw error;
+      throw failure("DISK_UNAVAILABLE", `The bucket ${this.#bucket} has no ${identityKey(this.#prefix)} any more.`, { cause: error });
+    });
   }
 
   async scrubDisk(): Promise<ScrubFacts> {
