@@ -5,11 +5,13 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { type ServiceBroker, Transporters } from "moleculer";
 import { Events, type NatsConnection } from "nats";
+import { messageOf } from "../services/kernel/errors.ts";
 
 /** Two pings without an answer, and the connection is taken for lost: at most 6 s after NATS, or the way to it, fell silent. */
 const PING = { pingInterval: 2000, maxPingOut: 2 };
-/** How often a lost connection is tried again, and how long a server may take to say its first word (one that is frozen takes the connection, and says none). */
-const AGAIN = { reconnectTimeWait: 250, reconnectJitter: 250, reconnectJitterTLS: 250, timeout: 2000 };
+/** How often a lost connection is tried again, and how long a server may take to say its first word (one that is frozen takes the connection, and says none). A refused password is
+ * no reason to give up: servers and their passwords change one after the other. */
+const AGAIN = { reconnectTimeWait: 250, reconnectJitter: 250, reconnectJitterTLS: 250, timeout: 2000, ignoreAuthErrorAbort: true };
 /** A start that has to wait for NATS says so after this. */
 const LATE_MS = 3000;
 
@@ -30,9 +32,13 @@ class NatsBus extends Transporters.NATS {
   /** The first connection is tried for as long as it takes: the process waits for it before it serves anybody. */
   override async connect(): Promise<void> {
     this.up = true;
-    const late = setTimeout(() => this.broker.logger.warn("NATS does not let this node in yet; waiting for it"), LATE_MS);
+    let reason: string | undefined;
+    const tell = (): void => this.broker.logger.warn("NATS does not let this node in yet; waiting for it", { reason });
+    const late = setTimeout(tell, LATE_MS);
     try {
-      while (!(await this.#isIn())) {
+      for (;;) {
+        reason = await this.#refusal();
+        if (reason === undefined) break;
         await sleep(AGAIN.reconnectTimeWait, undefined, { signal: this.#ending.signal }).catch(() => undefined);
         // A failure would make Moleculer try again.
         if (this.#ending.signal.aborted) return;
@@ -43,11 +49,9 @@ class NatsBus extends Transporters.NATS {
     void this.#watch(this.client!);
   }
 
-  async #isIn(): Promise<boolean> {
-    return await super.connect().then(
-      () => true,
-      () => false,
-    );
+  /** Why there is no connection; undefined when there is one. */
+  async #refusal(): Promise<string | undefined> {
+    return await super.connect().then(() => undefined, messageOf);
   }
 
   /** What is dropped are heartbeats, and answers that nobody waits for any more: other nodes count as gone, so nothing else is sent. */

@@ -99,7 +99,7 @@ function cut(name: string, victims: readonly Supervised[]): Fault {
 }
 
 function killedDatabase(database: Processes["database"]): Fault {
-  return { name: "kill -9 of PostgreSQL", happen: async () => void process.kill(database.pid, "SIGKILL") };
+  return { name: "kill -9 of PostgreSQL", happen: async () => signal([database.pid], "SIGKILL") };
 }
 
 function frozenDatabase(database: Processes["database"]): Fault {

@@ -14,7 +14,11 @@ keep grafana_password "$(random)"
 keep postgres_password "$(random)"
 keep service_password "$(random)"
 keep nats_password "$(random)"
+keep nats_route_password "$(random)"
 keep database_owner_url "postgres://tritontube:$(cat postgres_password)@database:5432/tritontube"
 keep database_url "postgres://tritontube_service:$(cat service_password)@database:5432/tritontube"
 keep nats_url "nats://tritontube:$(cat nats_password)@nats:4222"
 keep nats_users "authorization { user: tritontube, password: \"$(cat nats_password)\" }"
+route() { printf 'nats-route://route:%s@%s:6222' "$(cat nats_route_password)" "$1"; }
+keep nats_routes "authorization { user: route, password: \"$(cat nats_route_password)\" }
+routes: [$(route nats1), $(route nats2), $(route nats3)]"

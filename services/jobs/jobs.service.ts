@@ -9,7 +9,7 @@ import { jobs } from "./contract.ts";
 import { jobOf, listJobs, retryJob } from "./store/entries.ts";
 import { beat, claim, depth, prune, reap, release } from "./store/queue.ts";
 
-/** With a lease of 3 s, the job of a worker that died is taken again after at most 4 s. */
+/** With a first lease of 3 s, the job of a worker that died is taken again after at most 4 s. */
 const REAP_MS = 1000;
 const PRUNE_MS = 3_600_000;
 

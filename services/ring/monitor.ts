@@ -113,6 +113,6 @@ export class Monitor {
     const stalled = await stalledMoves(db);
     if (stalled.length > 0) await this.#ports.changed(await transaction(db, async (tx) => await enqueueMoves(tx, ring.epoch, stalled)));
     // In every round: a reader that had not heard of this ring may have missed a copy on a disk of the one before.
-    await dropForeignCopies(db, ring.disks);
+    await dropForeignCopies(db);
   }
 }

@@ -27,13 +27,13 @@ ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt
 CMD ["node"]
 DOCKERFILE
 
-build nats:2-alpine <<'DOCKERFILE'
+build nats:2.10-alpine <<'DOCKERFILE'
 FROM debian:trixie-slim
 RUN apt-get update && apt-get install -y --no-install-recommends nats-server wget && rm -rf /var/lib/apt/lists/*
 ENTRYPOINT ["/usr/sbin/nats-server"]
 DOCKERFILE
 
-build caddy:2 <<'DOCKERFILE'
+build caddy:2.8 <<'DOCKERFILE'
 FROM debian:trixie-slim
 RUN apt-get update && apt-get install -y --no-install-recommends caddy && rm -rf /var/lib/apt/lists/*
 ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data

@@ -21,7 +21,7 @@ const LONG_SECONDS = 120;
 const SHORT_SECONDS = 12;
 const RATE = 30;
 const READY_MS = 10 * 60_000;
-/** How long clients go on after each death, so that all that notices it late has noticed it: a node is given up after nine seconds. */
+/** How long clients go on after each death, so that all that notices it late has noticed it: a node is given up after 6 to 12 s. */
 const AFTERWARDS_MS = 15_000;
 const KILLED = ["gateway", "transcoder", "disk2", "nats2"];
 

@@ -12,7 +12,7 @@ export class Together<Q, R> {
   readonly #waiting: Asked<Q, R>[] = [];
   #isRunning = false;
 
-  /** `work` answers `most` requests at a time, in their order, or fails for all of them and has done nothing. */
+  /** `work` answers `most` requests at a time, in their order, or fails for all of them; what it has done by then may be done once more. */
   constructor(most: number, work: (requests: readonly Q[]) => Promise<readonly R[]>) {
     this.#most = most;
     this.#work = work;
@@ -36,9 +36,13 @@ export class Together<Q, R> {
       const answers = await this.#work(batch.map(({ request }) => request));
       batch.forEach(({ resolve }, index) => resolve(answers[index]!));
     } catch (error) {
-      // What one of them cannot have is no fault of the others: each is told by itself.
+      // What one of them cannot have is no fault of the others: each is told by itself, while the next go on together.
       if (batch.length === 1) batch[0]!.reject(error);
-      else await Promise.all(batch.map(async (asked) => await this.#serve([asked])));
+      else void this.#oneByOne(batch);
     }
+  }
+
+  async #oneByOne(batch: readonly Asked<Q, R>[]): Promise<void> {
+    for (const asked of batch) await this.#serve([asked]);
   }
 }

@@ -1,6 +1,8 @@
 /** What writers of blobs change in the catalogue. What comes while a transaction is under way goes into the next one, together. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { lockRing } from "../../../mixins/database/ring-lock.ts";
 import { transaction, type Database } from "../../../mixins/database/sql.ts";
+import { failure } from "../../kernel/errors.ts";
 import { CHUNK_BYTES_MAX } from "../../kernel/limits.ts";
 import type { BlobManifest, SizedChunk } from "../contract.ts";
 import { Together } from "../domain/together.ts";
@@ -12,6 +14,8 @@ import { type MissingCopy, noteMissing } from "./copies.ts";
 const TOGETHER_MAX = 32;
 /** 64 chunks: 32 such blobs lock no more rows than one that is allowed to be committed at all. */
 const SMALL_BYTES_MAX = 64 * CHUNK_BYTES_MAX;
+/** Longer than a statement may take, and shorter than callers wait: a connection that was cut says nothing at all, and others wait behind it. */
+const ANSWER_MS = 8000;
 
 interface Draft extends BlobManifest {
   readonly epoch: number;
@@ -29,11 +33,11 @@ export class Writes {
     this.#db = db;
     this.#graceSeconds = graceSeconds;
     this.#leases = new Together(TOGETHER_MAX, async (lists) => {
-      const leasedAt = await leaseChunks(this.#db, lists.flat());
+      const leasedAt = await inTime(leaseChunks(this.#db, lists.flat()));
       return lists.map(() => ({ leasedAt }));
     });
     this.#commits = new Together(TOGETHER_MAX, async (drafts) => {
-      await this.#commitAll(drafts);
+      await inTime(this.#commitAll(drafts));
       return drafts.map(() => undefined);
     });
   }
@@ -60,4 +64,15 @@ export class Writes {
       await noteMissing(tx, missing);
     });
   }
+}
+
+/** DATABASE_UNAVAILABLE when no answer comes: what was asked for may have happened. */
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  const answered = new AbortController();
+  const late = sleep(ANSWER_MS, undefined, { signal: answered.signal }).then(() => {
+    throw failure("DATABASE_UNAVAILABLE", "The database does not answer.");
+  });
+  // The one that loses ends as well, and nobody asks how.
+  for (const each of [work, late]) each.catch(() => undefined);
+  return await Promise.race([work, late]).finally(() => answered.abort());
 }

@@ -89,7 +89,7 @@ class NodeFile implements OpenFile {
     return await answer<FileStats>((done) => fstat(this.#open, options, done));
   }
 
-  /** On this thread: there is nothing left to wait for, neither in a file that was synced nor in one that was only read. */
+  /** On this thread: what was synced, or only read, leaves nothing to wait for; the last reader of a chunk that was deleted meanwhile frees its blocks. */
   async close(): Promise<void> {
     const descriptor = this.#descriptor;
     // Twice would close whatever has got the number since.

@@ -1,5 +1,6 @@
 /** The rows of partitions that a change of the ring touched: where their content is while it moves, and how far it is. */
-import { execute, one, rows, type Bind, type Database, type Tx } from "../../../mixins/database/sql.ts";
+import { lockRing } from "../../../mixins/database/ring-lock.ts";
+import { execute, one, rows, transaction, type Bind, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import type { z } from "zod";
 import type { MovingPartition, Moves, ring } from "../contract.ts";
 import { idsOfPartition } from "../domain/placement.ts";
@@ -125,21 +126,27 @@ export async function stalledMoves(db: Database): Promise<readonly number[]> {
 }
 
 /** Forgets the copies that disks lack which own nothing any more. One look at an index a disk, as long as there are none. */
-export async function dropForeignCopies(db: Database, members: readonly string[]): Promise<void> {
+export async function dropForeignCopies(db: Database): Promise<void> {
+  while ((await transaction(db, dropSome)) > 0);
+}
+
+/** Under the lock of those who note copies, so that none is forgotten of a disk that has just come in. Answers how many. */
+async function dropSome(tx: Tx): Promise<number> {
+  await lockRing(tx, "shared");
   const foreign = await rows<{ id: string }>(
-    db,
-    "select id from disks where id <> all($1::uuid[]) and exists (select from missing_copies where disk_id = disks.id)",
-    [members],
+    tx,
+    `select id from disks where exists (select from missing_copies where disk_id = disks.id)
+       and not exists (select from (select disks as members from rings order by epoch desc limit 1) newest where disks.id = any(members))`,
   );
+  let dropped = 0;
   for (const { id } of foreign) {
-    const drop = async (): Promise<number> =>
-      await execute(
-        db,
-        `delete from missing_copies where disk_id = $1 and sha256 in (select sha256 from missing_copies where disk_id = $1 limit ${BATCH})`,
-        [id],
-      );
-    while ((await drop()) > 0);
+    dropped += await execute(
+      tx,
+      `delete from missing_copies where disk_id = $1 and sha256 in (select sha256 from missing_copies where disk_id = $1 limit ${BATCH})`,
+      [id],
+    );
   }
+  return dropped;
 }
 
 type Sums = Readonly<

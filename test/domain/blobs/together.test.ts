@@ -34,4 +34,20 @@ describe("work that is done together", () => {
     letGo();
     expect(await outcomes(asked)).toEqual(["not 1", "done 2", "not 3", "done 4"]);
   });
+
+  it("goes on for those who come later while those with whom it failed are told one by one", async () => {
+    const [first, stuck] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const together = new Together<number, string>(8, async (requests) => {
+      if (requests.includes(1)) await first.promise;
+      if (requests.length > 1 && requests.includes(3)) throw new Error("not together");
+      if (requests.includes(3)) await stuck.promise;
+      return requests.map((each) => `done ${each}`);
+    });
+    const asked = [1, 2, 3].map(async (each) => await together.ask(each));
+    first.resolve();
+    expect(await asked[1]).toBe("done 2");
+    expect(await together.ask(4)).toBe("done 4");
+    stuck.resolve();
+    expect(await outcomes(asked)).toEqual(["done 1", "done 2", "done 3"]);
+  });
 });
