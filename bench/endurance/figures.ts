@@ -126,7 +126,10 @@ export async function look(watched: Watched): Promise<Figures> {
 async function isAtRest({ tube, inspector, db }: Watched): Promise<boolean> {
   const converting = (await childrenOf(tube.pid)).some(({ command }) => /ffmpeg|ffprobe/.test(command));
   const [busy] = (
-    await db.query<{ count: string }>("select count(*) from jobs where state = 'running' or (state = 'queued' and video_id is not null)")
+    await db.query<{ count: string }>(
+      // What waits for bytes that nobody sends (run_at is infinite) is at rest.
+      "select count(*) from jobs where state = 'running' or (state = 'queued' and video_id is not null and run_at < 'infinity')",
+    )
   ).rows;
   const requests = await inspector.evaluate<string[]>("process.getActiveResourcesInfo().filter((each) => /Req/.test(each))");
   return !converting && Number(busy?.count) === 0 && requests.length === 0;
