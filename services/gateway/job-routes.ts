@@ -29,7 +29,7 @@ const jobSchema = z
     worker: z.string().nullable().describe("who holds it, or held it last"),
     failure: z.object({ type: z.string(), message: z.string(), log: z.string().optional() }).nullable().describe("of the last attempt"),
     createdAt: time,
-    runAt: time.describe("not before this"),
+    runAt: time.nullable().describe("not before this; null: waits for bytes of an upload"),
     finishedAt: time.nullable(),
   })
   .meta({ id: "Job", description: "A piece of work that must happen." });

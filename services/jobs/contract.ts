@@ -97,8 +97,8 @@ export interface JobEntry {
   readonly worker: string | null;
   readonly failure: WorkFailure | null;
   readonly createdAt: string;
-  /** Not before this. */
-  readonly runAt: string;
+  /** Not before this; null while it waits for bytes of an upload. */
+  readonly runAt: string | null;
   readonly finishedAt: string | null;
 }
 

@@ -401,6 +401,13 @@ describe("what operators see of the queue", () => {
     expect(await listJobs(db, { limit: 100, kind })).toHaveLength(3);
   });
 
+  it("shows what waits for bytes of an upload, without a time", async () => {
+    await add({ needsBytes: 1000 }, {});
+    const [due, waiting] = await listJobs(db, { limit: 2 });
+    expect([waiting?.state, waiting?.runAt, due?.runAt]).toEqual(["queued", null, expect.stringMatching(/^20.*Z$/)]);
+    expect(await jobOf(db, waiting!.id)).toEqual(waiting);
+  });
+
   it("is tried again when it has failed, as if it had never been tried, and not else", async () => {
     const id = await failedCollection();
     expect(await retryJob(db, id)).toBe("chunks.collect");

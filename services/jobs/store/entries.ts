@@ -5,16 +5,20 @@ import type { JobEntry, JobKind, JobState } from "../contract.ts";
 
 type EntryRow = Omit<JobEntry, "createdAt" | "runAt" | "finishedAt"> & {
   readonly createdAt: Date;
-  readonly runAt: Date;
+  readonly runAt: Date | null;
   readonly finishedAt: Date | null;
 };
 
 const SELECT = `select id, kind, state, video_id as "videoId", priority, attempts, max_attempts as "maxAttempts", progress::float8 as progress, worker,
-  failure, created_at as "createdAt", run_at as "runAt", finished_at as "finishedAt" from jobs`;
+  failure, created_at as "createdAt", nullif(run_at, 'infinity') as "runAt", finished_at as "finishedAt" from jobs`;
 
 function entryOf({ createdAt, runAt, finishedAt, ...row }: EntryRow): JobEntry {
-  const finished = finishedAt?.toISOString() ?? null;
-  return { ...row, createdAt: createdAt.toISOString(), runAt: runAt.toISOString(), finishedAt: finished };
+  return {
+    ...row,
+    createdAt: createdAt.toISOString(),
+    runAt: runAt?.toISOString() ?? null,
+    finishedAt: finishedAt?.toISOString() ?? null,
+  };
 }
 
 export interface Entries {

@@ -467,8 +467,8 @@ export interface Job {
     readonly log?: string;
   } | null;
   readonly createdAt: string;
-  /** not before this */
-  readonly runAt: string;
+  /** not before this; null: waits for bytes of an upload */
+  readonly runAt: string | null;
   readonly finishedAt: string | null;
 }
 
