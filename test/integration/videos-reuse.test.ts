@@ -21,10 +21,13 @@ interface Source {
   readonly size: number;
 }
 
-async function made(source: Source, about: object = {}): Promise<string> {
-  const id = await catalogue.newVideo({ source, ...about });
+async function made(
+  source: Source,
+  { hasPoster = true, ...rest }: { hasPoster?: boolean; as?: Principal; visibility?: "private"; title?: string } = {},
+): Promise<string> {
+  const id = await catalogue.newVideo({ source, ...rest });
   const [first, second, sound, picture] = await catalogue.convert();
-  await call(catalogue.broker, videos.publishThumbnail, { job: refOf(picture), ...(await catalogue.blob()) });
+  if (hasPoster) await call(catalogue.broker, videos.publishThumbnail, { job: refOf(picture), ...(await catalogue.blob()) });
   await catalogue.finish(first, second, sound, picture);
   return id;
 }
@@ -77,6 +80,12 @@ it("is inspected when nothing was made alike of the same bytes", async () => {
   await catalogue.newVideo({ source: unready });
   await catalogue.claim("video.inspect");
   expect(await reused(unready)).toMatchObject({ ready: false });
+});
+
+it("is not taken from one whose poster failed, which a copy would lack for ever", async () => {
+  const source = await catalogue.blob();
+  await made(source, { hasPoster: false });
+  expect(await reused(source)).toMatchObject({ ready: false });
 });
 
 it("takes nothing from what somebody else keeps to himself", async () => {

@@ -31,12 +31,13 @@ interface Model {
   readonly hasStoryboard: boolean;
 }
 
-/** Kept from being purged until the transaction ends. What lies in the trash is as good; a private one belongs to its owner alone. */
+/** One whose poster failed is no model: its copies would be without one for ever. Kept from being purged until the transaction ends. What lies in the trash is as good; a private one belongs to its owner alone. */
 async function modelFor(tx: Tx, { id, owner }: LockedVideo, recipe: string): Promise<Model | undefined> {
   return await one<Model>(
     tx,
     `select other.id, other.revision, other.storyboard_blob is not null as "hasStoryboard" from videos as other
      where other.source_blob = (select source_blob from videos where id = $1) and other.id <> $1 and other.status = 'ready' and other.recipe = $2
+       and other.thumbnail_blob is not null
        and (other.visibility <> 'private' or other.owner_id is not distinct from $3::uuid)
      order by other.storyboard_blob is null, other.id limit 1 for key share skip locked`,
     [id, recipe, owner],
