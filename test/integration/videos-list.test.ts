@@ -215,3 +215,18 @@ describe("a search", () => {
     expect(await titles({ q: "strassenbahn" })).toEqual([]);
   });
 });
+
+it("of one's own many private videos tells exactly how few a search finds", async () => {
+  await here.empty();
+  const id = await here.newVideo({ title: "A quokka", visibility: "private", as: uploader(ada) });
+  await execute(
+    here.db,
+    `insert into videos (id, title, description, tags, visibility, owner_id, filename, source_blob, source_size, status)
+     select gen_random_uuid(), 'Wombat ' || n, description, tags, visibility, owner_id, filename, source_blob, source_size, status
+     from videos, generate_series(1, 1500) as n where id = $1`,
+    [id],
+  );
+  await execute(here.db, "analyze videos");
+  await here.newVideo({ title: "Two quokkas and a quokka", visibility: "private", as: uploader(ada) });
+  expect(await list({ q: "quokka", limit: 1, as: uploader(ada) })).toMatchObject({ total: 2, totalEstimated: false, hasMore: true });
+});
