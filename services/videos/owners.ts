@@ -4,9 +4,9 @@ import type { videos } from "./contract.ts";
 import { recommend } from "./domain/recommendations.ts";
 import type { VideosService } from "./self.ts";
 import { captionsOf, putCaptions, removeCaptions } from "./store/captions.ts";
-import { remove, visible } from "./store/catalogue.ts";
+import { visible } from "./store/catalogue.ts";
 import { findVideos } from "./store/described.ts";
-import { edit, purge, restore, retry } from "./store/edits.ts";
+import { edit, purge, remove, restore, retry } from "./store/edits.ts";
 import { sourceOf } from "./store/read.ts";
 import { candidatesFor } from "./store/recommendations.ts";
 
@@ -27,8 +27,8 @@ export const owners: Pick<Handlers<typeof videos, VideosService>, Done> = {
     await this.announce(await edit(this.db, { id, ...edited }));
     return await this.video(id);
   },
-  async remove({ id, as }) {
-    return await this.announce(await remove(this.db, id, as));
+  async remove(asked) {
+    return await this.announce(await remove(this.db, asked));
   },
   async restore(asked) {
     await this.announce(await restore(this.db, asked));

@@ -17,10 +17,14 @@ beforeEach(() => catalogue.empty());
 const SIZE = 1000;
 const upload = randomUUID();
 const source = { upload, size: SIZE };
-/** The first span needs half of the bytes, all else all of them. */
+/** The first span and the sound need half of the bytes, all else all of them. */
 const foreseen = {
   ...plan,
-  tasks: plan.tasks.map((task, index) => ({ ...task, payload: { ...task.payload, source }, needsBytes: index === 0 ? SIZE / 2 : SIZE })),
+  tasks: plan.tasks.map((task, index) => ({
+    ...task,
+    payload: { ...task.payload, source },
+    needsBytes: index === 0 || task.kind === "video.audio" ? SIZE / 2 : SIZE,
+  })),
 };
 
 async function reserved(): Promise<string> {
@@ -59,7 +63,7 @@ it("waits with each job until the bytes that it needs have come", async () => {
   const first = await claimed();
   expect(first?.payload).toMatchObject({ part: 1, source });
   expect(await claimed()).toBeNull();
-  expect(catalogue.told).toContain("waiting video.span");
+  expect(catalogue.told).toContain("waiting video.audio video.span");
 });
 
 it("begins at once what has its bytes when the plan is made", async () => {
@@ -68,8 +72,16 @@ it("begins at once what has its bytes when the plan is made", async () => {
   expect(await claimed()).toBeNull();
 });
 
-it("can be watched while it is uploaded, from the first segment of each rendition on", async () => {
+it("keeps what needs the last byte until its source is there, also when all bytes had come before the plan", async () => {
   const id = await planned(SIZE);
+  expect((await claimed())?.payload["part"]).toBe(1);
+  expect(await claimed()).toBeNull();
+  await arrive(id);
+  expect((await claimed())?.payload["part"]).toBe(2);
+});
+
+it("can be watched while it is uploaded, from the first segment of each rendition on", async () => {
+  const id = await planned(SIZE / 2);
   const span = (await claimed())!;
   const sound = await catalogue.claim("video.audio");
   await catalogue.publish(span, "720p", 1, 2);
@@ -133,14 +145,17 @@ it("that lies in the trash when its last byte comes is made anew when it is take
   expect(await catalogue.statusOf(id)).toBe("ready");
 });
 
-it("goes on with what was cut off by the trash, when it was taken out before its last byte came", async () => {
+it("drops what it has made when it goes to the trash, and is made anew of the whole source when it was taken out before", async () => {
   const id = await planned(SIZE / 2);
   const cutOff = (await claimed())!;
   await call(catalogue.broker, videos.remove, { as, id });
   await call(catalogue.broker, videos.restore, { as, id });
   expect(await typeOf(call(catalogue.broker, videos.finish, { job: refOf(cutOff) }))).toBe("JOB_LOST");
-  const blob = await arrive(id);
-  expect((await claimed())?.payload).toMatchObject({ part: 1, source: { blob } });
+  expect([await catalogue.statusOf(id), await renditions(id)]).toEqual(["uploading", 0]);
+  await arrive(id);
+  await catalogue.finish(...(await catalogue.convert()));
+  expect(await catalogue.statusOf(id)).toBe("ready");
+  expect(await call(catalogue.broker, videos.playback, { id })).toMatchObject({ revision: 2 });
 });
 
 it("is gone with all its work when its upload is given up", async () => {

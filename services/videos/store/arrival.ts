@@ -1,6 +1,5 @@
 /** Videos whose bytes are on their way: they come into the catalogue before their source does. */
 import { enqueue } from "../../../mixins/database/enqueue.ts";
-import { reviveJobs } from "../../../mixins/database/jobs.ts";
 import { execute, one, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { VideoStatus } from "../domain/lifecycle.ts";
@@ -40,7 +39,6 @@ export async function arrive(db: Database, id: string, source: Source): Promise<
 
 /** With the work that began before the last byte had come. */
 async function goOn(tx: Tx, video: LockedVideo, source: Source): Promise<Change> {
-  await reviveJobs(tx, video.id);
   const enqueued = await bindSource(tx, video.id, source);
   return { id: video.id, status: after({ ...video, status: after(video, "stored") }, "begun"), enqueued };
 }

@@ -1,6 +1,5 @@
 /** Videos come into the catalogue and leave it, with their work. */
 import { enqueue, type JobKind } from "../../../mixins/database/enqueue.ts";
-import { cancelJobs } from "../../../mixins/database/jobs.ts";
 import { execute, one, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
 import { mayChange, maySee, type Principal } from "../../kernel/principal.ts";
@@ -92,17 +91,6 @@ async function assertSame(tx: Tx, id: string, source: NewVideo["source"]): Promi
   );
   if (!known) throw failure("BLOB_NOT_FOUND", `There is no blob ${source.blob} of ${source.size} bytes.`);
   if (!known.same) throw failure("INVALID_REQUEST", `The video ${id} was made of other bytes.`);
-}
-
-/** To the trash: with it goes the work that is left. */
-export async function remove(db: Database, id: string, as: Principal): Promise<Change> {
-  return await transaction(db, async (tx) => {
-    const video = await lockOwn(tx, id, as);
-    if (video.status === "deleted") throw notFound(id);
-    await execute(tx, "update videos set deleted_at = now(), updated_at = now() where id = $1", [id]);
-    await cancelJobs(tx, id);
-    return { id, status: after(video, "removed"), cancelled: true };
-  });
 }
 
 /** Nobody else changes the video until the transaction ends. */

@@ -6,6 +6,7 @@ import { failure } from "../../kernel/errors.ts";
 import type { Principal } from "../../kernel/principal.ts";
 import { transition } from "../domain/lifecycle.ts";
 import { after, inspectAnew, lockOwn, notFound, type Change, type LockedVideo } from "./catalogue.ts";
+import { dropForesight } from "./foreseen.ts";
 
 /** What a person may say of a video. What is left out stays as it is. */
 export interface Said {
@@ -45,6 +46,20 @@ export async function lockPresent(tx: Tx, id: string, as: Principal): Promise<Lo
   const video = await lockOwn(tx, id, as);
   if (video.status === "deleted") throw notFound(id);
   return video;
+}
+
+/**
+ * To the trash: with it goes the work that is left, and of a video that is still uploading also what was made of it: nobody would go on with that before its
+ * last byte, and then it is made anew.
+ */
+export async function remove(db: Database, { id, as }: Asked): Promise<Change> {
+  return await transaction(db, async (tx) => {
+    const video = await lockPresent(tx, id, as);
+    await execute(tx, "update videos set deleted_at = now(), updated_at = now() where id = $1", [id]);
+    if (video.status === "uploading") await dropForesight(tx, video);
+    await cancelJobs(tx, id);
+    return { id, status: after(video, "removed"), cancelled: true };
+  });
 }
 
 /** Out of the trash, as it was; work that was cut off goes on. One that is not in the trash stays as it is. */

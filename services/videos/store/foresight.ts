@@ -4,7 +4,7 @@
  */
 import { enqueue, type JobKind } from "../../../mixins/database/enqueue.ts";
 import { completeJob, releaseJobs } from "../../../mixins/database/jobs.ts";
-import { transaction, type Database } from "../../../mixins/database/sql.ts";
+import { one, transaction, type Database } from "../../../mixins/database/sql.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import { lock, type Change } from "./catalogue.ts";
 import { isForeseen } from "./foreseen.ts";
@@ -33,11 +33,13 @@ export interface Foresight {
   readonly plan: (Omit<Plan, "tasks"> & { readonly tasks: readonly (Plan["tasks"][number] & { readonly needsBytes: number })[] }) | null;
 }
 
+/** What needs the last byte waits for `arrive`, also when that byte has come: the last job would end a video that is still uploading. */
 export async function foresee(db: Database, job: JobRef, { offset, plan }: Foresight): Promise<Change> {
   return await withVideo(db, job, async (tx, video) => {
     await completeJob(tx, job);
     if (plan === null || video.status !== "uploading" || (await isForeseen(tx, video))) return { id: video.id };
     await keepPlan(tx, video, video.status, plan);
-    return { id: video.id, status: video.status, enqueued: await releaseJobs(tx, video.id, offset) };
+    const most = (await one<{ size: number }>(tx, "select source_size::float8 as size from videos where id = $1", [video.id]))?.size ?? 0;
+    return { id: video.id, status: video.status, enqueued: await releaseJobs(tx, video.id, Math.min(offset, most - 1)) };
   });
 }
