@@ -276,7 +276,9 @@ export const videos = contract("videos", {
     params: z.strictObject({ id: uuid, upload: uuid, offset: z.int().positive(), length: z.int().positive(), begins: z.boolean() }),
     returns: returns<null>(),
     scope: "cluster",
-    idempotent: true,
+    // Each part of an upload waits for it, and loses nothing without it: one attempt, and a short one.
+    idempotent: false,
+    timeoutMs: 1000,
   }),
   /** Where the source of a video lies; null while it is on its way. VIDEO_NOT_FOUND. */
   arrived: action({

@@ -1,4 +1,5 @@
 /** Uploads as rows on a real database, finished with real disks. */
+import { ServiceBroker } from "moleculer";
 import { createHash, randomUUID } from "node:crypto";
 import { execute, one, rows } from "../../mixins/database/sql.ts";
 import { jobs } from "../../services/jobs/contract.ts";
@@ -7,6 +8,7 @@ import { CHUNK_BYTES_MAX } from "../../services/kernel/limits.ts";
 import { onlyPerson, type Principal } from "../../services/kernel/principal.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { uploadProgressed, uploads, type Upload, type UploadHold } from "../../services/uploads/contract.ts";
+import { tellVideo } from "../../services/uploads/growth.ts";
 import uploadsService from "../../services/uploads/uploads.service.ts";
 import { videos } from "../../services/videos/contract.ts";
 import videosService from "../../services/videos/videos.service.ts";
@@ -185,6 +187,22 @@ describe("an upload", () => {
     expect(made.filter((type) => type === "UPLOADS_TOO_MANY")).toHaveLength(3);
     expect(made.filter((type) => type === undefined)).toHaveLength(5);
     expect(await typeOf(begin({ madeBy: "modest" }))).toBeUndefined();
+  });
+});
+
+describe("a node of videos that does not answer", () => {
+  it("keeps no part of an upload waiting for as long as its sender waits", async () => {
+    const upload: Upload = { ...(await begin()), offset: 60 };
+    const broker = new ServiceBroker({ logger: false, skipProcessEventRegistration: true });
+    broker.createService({ name: "videos", actions: { grew: async () => await new Promise<never>(() => {}) } });
+    broker.createService({
+      name: "part",
+      actions: { append: async () => await tellVideo({ broker, logger: broker.logger } as never, upload, true) },
+    });
+    await broker.start();
+    // Half of what whoever sends a part waits for its answer.
+    expect(await broker.call("part.append", {}, { timeout: 5000 })).toBeUndefined();
+    await broker.stop();
   });
 });
 
