@@ -25,7 +25,14 @@ export function growingSource(caller: Caller, upload: Upload): Source {
     size: upload.size,
     async read(start, end) {
       const over = new AbortController();
-      return Readable.from(bytesOf(caller, upload, { start, end }, over.signal)).once("close", () => over.abort());
+      const body = Readable.from(bytesOf(caller, upload, { start, end }, over.signal));
+      // A generator ends only after what it waits for, and its stream after it: so the waiting ends first.
+      const destroy = body.destroy.bind(body);
+      body.destroy = (error) => {
+        over.abort();
+        return destroy(error);
+      };
+      return body;
     },
   };
 }

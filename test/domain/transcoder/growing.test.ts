@@ -1,0 +1,21 @@
+/** Reading a source whose bytes are still on their way. */
+import { once } from "node:events";
+import { growingSource } from "../../../services/transcoder/growing.ts";
+
+it("stops to ask for bytes as soon as nobody wants them any more", async () => {
+  const asked = Promise.withResolvers<void>();
+  let calls = 0;
+  const caller = {
+    async call<R>() {
+      calls += 1;
+      asked.resolve();
+      return { state: "open", offset: 10, pieces: [] } as R;
+    },
+  };
+  const body = await growingSource(caller, { upload: "upload", video: "video", size: 1000 }).read(10, 1000);
+  body.resume();
+  await asked.promise;
+  body.destroy();
+  await once(body, "close");
+  expect(calls).toBe(1);
+});
