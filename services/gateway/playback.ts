@@ -119,8 +119,9 @@ export class PlaybackDirectory {
     const rendition = stillRendition(playback);
     const { number, frame } = frameAt(rendition, playback.frameRate, seconds);
     const at = { id, revision: playback.revision, rendition: rendition.name, number };
+    // Each waits for himself: whoever goes takes nobody with him.
+    const { blob, size } = await this.#row(viewer.caller, at, waiter);
     const bytes = await remember(this.#stills, `${id}/${at.revision}/${at.rendition}/${number}/${frame}`, async () => {
-      const { blob, size } = await this.#row(viewer.caller, at, waiter);
       const taken = await call(viewer.caller, transcoder.still, { init: rendition.init, segment: { blob, size }, frame });
       return await call(viewer.caller, storage.fetch, { blob: taken.blob });
     });

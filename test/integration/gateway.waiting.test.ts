@@ -22,9 +22,16 @@ const target = (number: number): string => `/api/v1/videos/${id}/streams/1/720p/
 const stored = (count: number) => gateway.catalogue.segments.set(`${id}/1/720p`, whole.slice(0, count));
 const wants = (): number => gateway.catalogue.calls.get("videos.want") ?? 0;
 
+interface Held {
+  readonly sent: ClientRequest;
+  readonly status: Promise<number>;
+}
+
+const hold = (number: number, localAddress?: string): Held => leaveOpen(target(number), localAddress);
+
 /** A request that is left open. */
-function hold(number: number, localAddress = "127.0.0.1"): { readonly sent: ClientRequest; readonly status: Promise<number> } {
-  const sent = request(gateway.url, { path: target(number), agent: false, localAddress });
+function leaveOpen(path: string, localAddress = "127.0.0.1"): Held {
+  const sent = request(gateway.url, { path, agent: false, localAddress });
   const status = new Promise<number>((resolve) => {
     sent.on("response", (response) => {
       response.resume();
@@ -88,6 +95,23 @@ it("is asked for once when it may be there, however many wait for it", async () 
   expect(await Promise.all(held.map(({ status }) => status))).toEqual(Array.from({ length: 8 }, () => 200));
   // One more may have been due by itself.
   expect(wants() - asked).toBeLessThanOrEqual(2);
+});
+
+it("is waited for by each who asks for a single frame of it: who goes takes nobody with him", async () => {
+  const path = `/api/v1/videos/${id}/thumbnail.jpg?t=10`;
+  const first = leaveOpen(path);
+  await eventually(() => wants() > 0);
+  const second = leaveOpen(path);
+  // Each asks once a second.
+  const both = wants() + 2;
+  await eventually(() => wants() >= both);
+  first.sent.destroy();
+  await first.status;
+  const gone = wants() + 2;
+  await eventually(() => wants() >= gone);
+  stored(3);
+  await broadcast(gateway.broker, segmentsStored, { id });
+  expect(await second.status).toBe(200);
 });
 
 it("is held eight times for one client, and the ninth is sent away; a place is free when somebody leaves", async () => {
