@@ -99,7 +99,8 @@ const service: ServiceSchema<object, object, object, WithTools> = {
       return { node: this.broker.nodeID, ffmpeg: version, found, running: this.worker.running, slots: loadConfig().TRANSCODER_SLOTS };
     },
     async still(task) {
-      const { broker, tools, means, stopping } = this;
+      const { broker, means, stopping } = this;
+      const tools = this.tools.prompt();
       return await this.stills.use(async () => await takeStill(task, { tools, means, signal: stopping.signal, ports: stored(broker) }));
     },
   }),

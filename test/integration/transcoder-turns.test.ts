@@ -21,24 +21,25 @@ async function untilStopped(pid: number, stopped: boolean): Promise<void> {
   while ((await isStopped(pid)) !== stopped) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe("work that can wait", () => {
-  const processes: ChildProcess[] = [];
-  afterEach(async () => {
-    jest.useRealTimers();
-    const gone = processes.splice(0).map(async (child) => {
-      const exit = once(child, "exit");
-      child.kill("SIGKILL");
-      await exit;
-    });
-    await Promise.all(gone);
+const processes: ChildProcess[] = [];
+afterEach(async () => {
+  jest.useRealTimers();
+  const gone = processes.splice(0).map(async (child) => {
+    const exit = once(child, "exit");
+    child.kill("SIGKILL");
+    await exit;
   });
+  await Promise.all(gone);
+});
 
-  async function begin(): Promise<number> {
-    const child = spawn("sleep", ["600"]);
-    processes.push(child);
-    await once(child, "spawn");
-    return child.pid!;
-  }
+async function begin(): Promise<number> {
+  const child = spawn("sleep", ["600"]);
+  processes.push(child);
+  await once(child, "spawn");
+  return child.pid!;
+}
+
+describe("work that can wait", () => {
   it("stands still while somebody waits for something, also what begins then, and goes on when the last of it is done", async () => {
     const precedence = new Precedence();
     const before = await begin();
@@ -115,9 +116,29 @@ describeWith(["ffmpeg", "ffprobe"], "two programs that begin at the same moment"
       signal: new AbortController().signal,
       running: Promise.resolve(),
     };
-    const ended = await Promise.all([tools, tools.hurry().tools].map(async ({ turn }) => await runFfmpeg({ ...run, turn })));
+    const hurried = tools.hurry();
+    const ended = await Promise.all([tools, tools.prompt(), hurried.tools].map(async ({ turn }) => await runFfmpeg({ ...run, turn })));
+    hurried.done();
     const ours = getPriority();
-    expect(ended.map(({ log }) => Number(log))).toEqual([12, 5].map((nice) => Math.min(19, ours + nice)));
+    expect(ended.map(({ log }) => Number(log))).toEqual([12, 5, 5].map((nice) => Math.min(19, ours + nice)));
+  });
+
+  it("stand still for nobody, and nobody for them, when they are done in a moment", async () => {
+    // Its own: after a pause nothing is stopped for a while.
+    const fresh = await openTools({ ffmpeg: undefined, ffprobe: undefined }, 60);
+    try {
+      const [patient, prompt] = [await begin(), await begin()];
+      fresh.turn.begun(patient);
+      fresh.prompt().turn.begun(prompt);
+      expect(await isStopped(patient)).toBe(false);
+      const { done } = fresh.hurry();
+      await untilStopped(patient, true);
+      expect(await isStopped(prompt)).toBe(false);
+      done();
+      await untilStopped(patient, false);
+    } finally {
+      await fresh.close();
+    }
   });
 
   it("are not stopped before they run themselves: what starts them would outlive a transcoder that is killed", async () => {

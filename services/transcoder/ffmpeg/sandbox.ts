@@ -36,6 +36,8 @@ export interface Tools {
   readonly ffmpeg: string;
   readonly ffprobe: string;
   readonly turn: Turn;
+  /** The same tools for what somebody waits for and is done in a moment: it neither stands still nor makes others do so. */
+  prompt(): Tools;
   /** The same tools for work that somebody waits for. Until `done` is called, what can wait stands still (precedence.ts). */
   hurry(): { readonly tools: Tools; readonly done: () => void };
   readonly programs: Programs;
@@ -93,15 +95,13 @@ export async function openTools(configured: ProgramPaths, secondsMax: number): P
   }
 }
 
-function inTurn(rest: Omit<Tools, "turn" | "hurry">, canBeNice: boolean, precedence: Precedence): Tools {
+function inTurn(rest: Omit<Tools, "turn" | "prompt" | "hurry">, canBeNice: boolean, precedence: Precedence): Tools {
   const niceness = (most: number): number => (canBeNice ? most : 0);
   const tools: Tools = {
     ...rest,
     turn: { niceness: niceness(NICENESS.usual), begun: (pid) => precedence.patient(pid) },
-    hurry: () => ({
-      tools: { ...tools, turn: { niceness: niceness(NICENESS.urgent), begun: () => () => {} } },
-      done: precedence.urgent(),
-    }),
+    prompt: () => ({ ...tools, turn: { niceness: niceness(NICENESS.urgent), begun: () => () => {} } }),
+    hurry: () => ({ tools: tools.prompt(), done: precedence.urgent() }),
   };
   return tools;
 }
