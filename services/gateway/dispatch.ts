@@ -52,7 +52,7 @@ export interface RouteAnswer {
 }
 
 /** How often one may ask: the classes are in http/limits.ts. */
-export type LimitClass = "read" | "write" | "upload" | "part" | "media" | "signIn" | "none";
+export type LimitClass = "read" | "write" | "upload" | "part" | "media" | "still" | "signIn" | "none";
 
 export interface Route<S, P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
   /** The operation's name in the API's documentation and in clients made from it. */
@@ -66,6 +66,8 @@ export interface Route<S, P extends z.ZodType = z.ZodType, Q extends z.ZodType =
   /** The least role that may ask. Whose thing it is, the action decides. */
   readonly needs: Role;
   readonly limit: LimitClass;
+  /** A parameter of the query with which it is another class's. */
+  readonly dearer?: { readonly parameter: string; readonly limit: LimitClass };
   /** What the segments of the path may be: the same for each method of a path. Anything else is no address at all. */
   readonly params: P;
   readonly query: Q;
@@ -105,7 +107,7 @@ export interface Admitted {
 export interface Doorkeeper<S> {
   readonly state: S;
   /** Finds out who asks, and whether they ask too often. UNAUTHENTICATED, SIGNATURE_INVALID, RATE_LIMITED. */
-  admit(request: Omit<Asked, "segments"> & { route: Route<S>; params: unknown; signature: unknown }): Promise<Admitted>;
+  admit(request: Omit<Asked, "segments"> & { route: Route<S>; limit: LimitClass; params: unknown; signature: unknown }): Promise<Admitted>;
   /** Something was done, or tried, to what the parameters of an address name, or made: what is remembered of it may be untrue. */
   changed(params: unknown): void;
   /** Keeps what was done, or tried. Never fails. */
@@ -137,12 +139,16 @@ async function answer<S>(routes: readonly Route<S>[], keeper: Doorkeeper<S>, { r
     return;
   }
   const raw = queryOf(targetOf(req));
-  const admitted = await keeper.admit({ req, res, caller, route, params, signature: raw["signature"] });
+  const admitted = await keeper.admit({ req, res, caller, route, limit: limitOf(route, raw), params, signature: raw["signature"] });
   authorise(admitted.as, route.needs, req);
   demandAcceptable(route, req);
   const query = checked(route.query, raw);
   const body = route.body?.json ? checked(route.body.json, await readJson(req, res)) : undefined;
   await send(req, res, await handle(route, keeper, { ...admitted, params, query, body, caller: timed(caller, res), req, res }));
+}
+
+function limitOf<S>({ limit, dearer }: Route<S>, query: Readonly<Record<string, unknown>>): LimitClass {
+  return dearer && query[dearer.parameter] !== undefined ? dearer.limit : limit;
 }
 
 /** The same caller, which notes how long each service takes. */

@@ -35,11 +35,11 @@ export class Door implements Doorkeeper<GatewayState> {
   }
 
   /** What is wrong is counted where it comes from, what is right for the user, wherever that is. */
-  async admit({ req, res, caller, route, params, signature }: Parameters<Doorkeeper<GatewayState>["admit"]>[0]): Promise<Admitted> {
+  async admit({ req, res, caller, route, limit, params, signature }: Parameters<Doorkeeper<GatewayState>["admit"]>[0]): Promise<Admitted> {
     const { limits, clients, state } = this.#options;
     const client = clients.of(req);
     const { as, identity } = await this.#identify(caller, req, res, client);
-    limits.admit(route.limit, as.id ?? countedAs(client.address), res);
+    limits.admit(limit, as.id ?? countedAs(client.address), res);
     if (as.id !== null) this.#users.set(req, as.id);
     const videoId = (params as { id?: unknown }).id;
     // The route's own schema refuses whatever is not one text.

@@ -20,6 +20,8 @@ const quotas: Readonly<Record<Exclude<LimitClass, "none"> | "credentials", Quota
   part: { requests: 3000, seconds: 60 },
   // A household behind one address, jumping about.
   media: { requests: 6000, seconds: 60 },
+  // Each may be an ffmpeg and a blob on every disk of its owners: somebody who looks through a video asks twice a second.
+  still: { requests: 120, seconds: 60 },
   // Beside the limits on wrong passwords, which are the database's (services/users/sign-in.ts).
   signIn: { requests: 30, seconds: 60 },
   // Wrong tokens: one costs a query.

@@ -84,17 +84,22 @@ function templateOf(path: string): string {
 }
 
 function operationOf(route: Route<GatewayState>, schemas: Schemas): Json {
-  const { id, tag, summary, needs, body } = route;
+  const { id, tag, summary, body } = route;
   return {
     operationId: id,
     tags: [tag],
     summary,
-    description: `Needs: \`${needs}\`.${route.limit === "none" ? "" : ` Limited as \`${route.limit}\`.`}`,
-    security: securityOf(needs),
+    description: descriptionOf(route),
+    security: securityOf(route.needs),
     parameters: parametersOf(route, schemas),
     ...(body ? { requestBody: bodyOf(body, schemas) } : {}),
     responses: responsesOf(route, schemas),
   };
+}
+
+function descriptionOf({ needs, limit, dearer }: Route<GatewayState>): string {
+  const dear = dearer ? `, with \`${dearer.parameter}\` as \`${dearer.limit}\`` : "";
+  return `Needs: \`${needs}\`.${limit === "none" ? "" : ` Limited as \`${limit}\`${dear}.`}`;
 }
 
 function securityOf(needs: Role): readonly Json[] {

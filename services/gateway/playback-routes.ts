@@ -25,7 +25,9 @@ const playbackQuery = z.strictObject({
 type Query = z.output<typeof playbackQuery>;
 
 const thumbnailQuery = playbackQuery.extend({
-  t: seconds.optional().describe("a time in the video: its frame instead of the picture that stands for the whole"),
+  t: seconds
+    .optional()
+    .describe("a time in the video, of which whole seconds count: its frame instead of the picture that stands for the whole"),
 });
 
 /** A document or a piece of media: all are read alike, with conditions and ranges. */
@@ -37,6 +39,7 @@ interface Played<P extends z.ZodType, Q extends z.ZodType<Query>> {
   readonly query?: Q;
   readonly media: string | readonly string[];
   readonly errors?: readonly ErrorType[];
+  readonly dearer?: NonNullable<Route<GatewayState>["dearer"]>;
   readonly handler: (state: GatewayState, request: Request<z.output<P>, z.output<Q>>) => Promise<Reply>;
 }
 
@@ -89,9 +92,10 @@ export const playbackRoutes: readonly Route<GatewayState>[] = [
   played({
     id: "getThumbnail",
     path: `${video}/thumbnail.jpg`,
-    summary: "A picture of the video; with `t`, the frame nearest to that time.",
+    summary: "A picture of the video; with `t`, the frame at that time.",
     params: byId,
     query: thumbnailQuery,
+    dearer: { parameter: "t", limit: "still" },
     media: "image/jpeg",
     errors: ["PICTURE_NOT_FOUND", "VIDEO_SEGMENT_PENDING", "TOO_BUSY"],
     handler: thumbnail,

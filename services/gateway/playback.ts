@@ -107,7 +107,7 @@ export class PlaybackDirectory {
     return picture(viewer, seen(as, await this.#thumbnails.get(id, () => call(caller, videos.thumbnail, { id }))));
   }
 
-  /** The frame nearest to a time, s. INVALID_REQUEST behind the end. Where it is not made yet it is waited for, as players do. */
+  /** The frame at a time, s, rounded down to whole seconds: frames are few then, and each is made once for many. INVALID_REQUEST behind the end. Where it is not made yet it is waited for, as players do. */
   async still(viewer: Viewer, id: string, seconds: number, waiter: Waiter): Promise<Content> {
     const playback = await this.#playback(viewer, id);
     const end = durationS(playback);
@@ -117,7 +117,7 @@ export class PlaybackDirectory {
       });
     }
     const rendition = stillRendition(playback);
-    const { number, frame } = frameAt(rendition, playback.frameRate, seconds);
+    const { number, frame } = frameAt(rendition, playback.frameRate, Math.floor(seconds));
     const at = { id, revision: playback.revision, rendition: rendition.name, number };
     // Each waits for himself: whoever goes takes nobody with him.
     const { blob, size } = await this.#row(viewer.caller, at, waiter);

@@ -1,5 +1,6 @@
 /** The server itself: TLS, HTTP/2, other origins, proxies, limits, compression. */
 import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import { request } from "node:https";
@@ -75,6 +76,9 @@ describe("limits", () => {
   const get = (address: string, headers = {}): Promise<HttpAnswer> =>
     ask(gateway.url, `${API}/tokens`, { headers: { "X-Forwarded-For": address, ...headers } });
 
+  const thumbnail = (query: string): Promise<HttpAnswer> =>
+    ask(gateway.url, `${API}/videos/${randomUUID()}/thumbnail.jpg${query}`, { headers: { "X-Forwarded-For": "192.0.2.200" } });
+
   it("count by user wherever they are, and say in each answer what is left", async () => {
     const ann = await gateway.person("uploader");
     const first = await get("192.0.2.1", ann.headers);
@@ -95,6 +99,13 @@ describe("limits", () => {
   it("are not evaded by an address that the client makes up in front of the proxy's own word", async () => {
     const answers = await untilRefused((index) => get(`10.9.8.${index % 256}, 198.51.100.7`));
     expect(statusesOf(answers)).toEqual(new Set([401, 429]));
+  });
+
+  it("count single frames of videos apart from what a player reads", async () => {
+    expect((await thumbnail("")).headers["ratelimit-policy"]).toBe('"media";q=6000;w=60');
+    expect((await thumbnail("?t=1")).headers["ratelimit-policy"]).toBe('"still";q=120;w=60');
+    expect(statusesOf(await untilRefused((index) => thumbnail(`?t=${index}`)))).toEqual(new Set([404, 429]));
+    expect((await thumbnail("")).status).toBe(404);
   });
 
   it("end the guessing of tokens sooner than reading", async () => {
