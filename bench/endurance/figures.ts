@@ -125,10 +125,10 @@ export async function look(watched: Watched): Promise<Figures> {
 /** No call on its way, no job that could run, and no child that converts. Throws what there is of them. */
 async function isAtRest({ tube, inspector, db }: Watched): Promise<boolean> {
   const converting = (await childrenOf(tube.pid)).filter(({ command }) => /ffmpeg|ffprobe/.test(command)).map(({ command }) => command);
-  // What waits for bytes that nobody sends (run_at is infinite) is at rest.
+  // What waits for bytes that nobody sends, or for its next attempt, is at rest.
   const { rows: busy } = await db.query<{ told: string }>(
     `select concat_ws(' ', kind, state, attempts, failure->>'type', failure->>'log') as told from jobs
-     where state = 'running' or (state = 'queued' and video_id is not null and run_at < 'infinity') limit 5`,
+     where state = 'running' or (state = 'queued' and video_id is not null and run_at <= now()) limit 5`,
   );
   const requests = await inspector.evaluate<string[]>("process.getActiveResourcesInfo().filter((each) => /Req/.test(each))");
   const found = [...converting, ...busy.map(({ told }) => told), ...requests];
