@@ -6,7 +6,7 @@ import { call, type Caller } from "../kernel/rpc.ts";
 import { storage } from "../storage/contract.ts";
 import { uploads, type UploadPiece } from "../uploads/contract.ts";
 import { videos } from "../videos/contract.ts";
-import type { Source } from "./ffmpeg/source.ts";
+import { NotYetThere, type Source } from "./ffmpeg/source.ts";
 
 /** Jobs begin when what they need is there, so hardly anybody waits; who does holds a slot, and gives it back after this. */
 const WAIT_MS = 20_000;
@@ -19,13 +19,13 @@ export interface Upload {
   readonly size: number;
 }
 
-/** SERVICE_UNAVAILABLE when what is read does not come within a while. */
-export function growingSource(caller: Caller, upload: Upload): Source {
+/** SERVICE_UNAVAILABLE when what is read does not come within a while: NotYetThere when that is because it has not been sent. */
+export function growingSource(caller: Caller, upload: Upload, waitMs = WAIT_MS): Source {
   return {
     size: upload.size,
     async read(start, end) {
       const over = new AbortController();
-      const body = Readable.from(bytesOf(caller, upload, { start, end }, over.signal));
+      const body = Readable.from(bytesOf(caller, upload, { start, end }, { over: over.signal, waitMs }));
       // A generator ends only after what it waits for, and its stream after it: so the waiting ends first.
       const destroy = body.destroy.bind(body);
       body.destroy = (error) => {
@@ -46,10 +46,10 @@ async function* bytesOf(
   caller: Caller,
   upload: Upload,
   { start, end }: { readonly start: number; readonly end: number },
-  over: AbortSignal,
+  patience: Patience,
 ): AsyncGenerator<Uint8Array> {
   for (let at = start; at < end;) {
-    const found = await whatIsThere(caller, upload, at, over);
+    const found = await whatIsThere(caller, upload, at, patience);
     const pieces = "blob" in found ? [{ start: 0, size: upload.size, blob: found.blob }] : found.pieces;
     for (const piece of pieces) {
       const stop = Math.min(end, piece.start + piece.size);
@@ -59,18 +59,28 @@ async function* bytesOf(
   }
 }
 
+interface Patience {
+  readonly over: AbortSignal;
+  readonly waitMs: number;
+}
+
 type Found = { readonly pieces: readonly UploadPiece[] } | { readonly blob: string };
 
 /** Pieces from a byte on, or the whole source where it has come. */
-async function whatIsThere(caller: Caller, { upload, video }: Upload, at: number, over: AbortSignal): Promise<Found> {
-  const deadline = performance.now() + WAIT_MS;
-  do {
+async function whatIsThere(caller: Caller, { upload, video }: Upload, at: number, { over, waitMs }: Patience): Promise<Found> {
+  const deadline = performance.now() + waitMs;
+  for (;;) {
     over.throwIfAborted();
     const { state, pieces } = await call(caller, uploads.pieces, { id: upload, at });
     if (pieces.length > 0) return { pieces };
     const source = state === "stored" ? await call(caller, videos.arrived, { id: video }) : null;
     if (source) return source;
+    if (performance.now() >= deadline) throw lateness(state === "open", `The byte ${at} of the upload ${upload} has not come.`);
     await sleep(ASK_MS, undefined, { signal: over });
-  } while (performance.now() < deadline);
-  throw failure("SERVICE_UNAVAILABLE", `The byte ${at} of the upload ${upload} has not come.`);
+  }
+}
+
+/** Jobs begin when the index says that what they need is there, so an upload that is still open lacks only what lies behind that. */
+function lateness(isOpen: boolean, message: string): Error {
+  return isOpen ? new NotYetThere("SERVICE_UNAVAILABLE", message) : failure("SERVICE_UNAVAILABLE", message);
 }

@@ -13,7 +13,7 @@ import { candidateOf } from "../../services/transcoder/domain/probe.ts";
 import type { ProgramPaths } from "../../services/transcoder/ffmpeg/locate.ts";
 import { openTools, type Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
 import { probe, readTimeline } from "../../services/transcoder/ffmpeg/probe.ts";
-import { serveSource } from "../../services/transcoder/ffmpeg/source.ts";
+import { NotYetThere, serveSource } from "../../services/transcoder/ffmpeg/source.ts";
 import type { Ports } from "../../services/transcoder/work/ports.ts";
 import { doTask, LIMITS, Workshop } from "../support/conversion.ts";
 import { eventually } from "../support/eventually.ts";
@@ -200,6 +200,20 @@ describeWithToolsets((paths) => {
   });
 
   it.each([
+    ["keeps a span that has all its frames", 0.9, undefined],
+    ["gives back a span that lacks some", 0.05, "SERVICE_UNAVAILABLE"],
+  ])("%s, when the bytes behind what has come are late", async (_, share, expected) => {
+    const shop = new Workshop(tools);
+    const task = await plainTask(shop, "long-faststart.mp4");
+    const open: Ports["open"] = ({ blob = "", size }) => ({
+      size,
+      read: async (start, end) => Readable.from(late(shop.bytesOf(blob).subarray(start, Math.min(end, Math.floor(share * size))))),
+    });
+    const work = doTask("video.span", task, shop.hand(new AbortController().signal, { open }));
+    expect(errorType(await work.catch((error: unknown) => error))).toBe(expected);
+  });
+
+  it.each([
     ["put", "NOT_ENOUGH_DISKS"],
     ["publish", "JOB_LOST"],
     ["finish", "JOB_LOST"],
@@ -348,4 +362,10 @@ async function pathWith(programs: Record<string, string>): Promise<string> {
 function fakeEncoders(...names: string[]): string {
   const list = names.map((name) => `echo " V....D ${name} about"`).join("; ");
   return `case "$2" in -version) echo ffmpeg version fake ;; -encoders) ${list} ;; esac`;
+}
+
+/** What has come of a source, and no more. */
+function* late(bytes: Uint8Array): Generator<Uint8Array> {
+  if (bytes.length > 0) yield bytes;
+  throw new NotYetThere("SERVICE_UNAVAILABLE", "The rest has not come.");
 }

@@ -18,6 +18,8 @@ export interface Conversion {
   readonly signal: AbortSignal;
   /** Reads one output to its end. When it throws, ffmpeg is ended, and this is why the conversion failed. */
   take(name: string, bytes: AsyncIterable<Uint8Array>): Promise<void>;
+  /** Whether everything that was wanted has been taken, so that no byte of the source was missing. Asked when ffmpeg has ended well; default: no. */
+  isWhole?(): boolean;
 }
 
 /**
@@ -48,7 +50,7 @@ export async function convert(conversion: Conversion): Promise<Ended> {
     });
     if (ended.by === 0) await Promise.all([...sinks.values()].map(async (sink) => await sink.drained()));
     broken.signal.throwIfAborted();
-    source.throwFailure();
+    source.throwFailure(ended.by === 0 && conversion.isWhole?.());
     return ended;
   } finally {
     watch.end();

@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { TritonError } from "../../kernel/errors.ts";
 
 /** A source as the storage gives it. */
 export interface Source {
@@ -12,6 +13,9 @@ export interface Source {
   /** Bytes start (inclusive) to end (exclusive). */
   read(start: number, end: number): Promise<Readable>;
 }
+
+/** Thrown by a source whose next bytes are not there yet, while everything before them is. */
+export class NotYetThere extends TritonError {}
 
 interface Part {
   readonly blob: string;
@@ -40,9 +44,9 @@ export interface ServedSource {
   readonly asked: Promise<void>;
   /**
    * Throws what the storage failed with, if it did. ffmpeg takes a broken connection for the end of the video: a disk's failure would look
-   * like a short source.
+   * like a short source. To who has `enough`, bytes that are not there yet are no failure: ffmpeg had asked for more than it needed.
    */
-  throwFailure(): void;
+  throwFailure(enough?: boolean): void;
   close(): Promise<void>;
 }
 
@@ -61,8 +65,9 @@ export async function serveSource(source: Source): Promise<ServedSource> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`,
     asked: asked.promise,
-    throwFailure() {
-      if (failures.length > 0) throw failures[0];
+    throwFailure(enough = false) {
+      const told = failures.filter((each) => !enough || !(each instanceof NotYetThere));
+      if (told.length > 0) throw told[0];
     },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve));

@@ -35,6 +35,7 @@ async function encodePiece(piece: SpanTask, hand: Hand): Promise<void> {
     position: { segment: first, frame: span.first, rate },
     seconds: span.frames / perSecond(rate),
     segments: renditions.length * (last - first + 1),
+    frames: span.frames,
   });
 }
 
@@ -60,6 +61,8 @@ interface Encoding {
   readonly seconds: number;
   /** How many are planned, over all renditions. */
   readonly segments: number;
+  /** How many each rendition has when nothing is missing, where ffmpeg does not fill up what is; default: nothing is known of them. */
+  readonly frames?: number;
   /** Which of those that come out are of this span; default: all. */
   readonly kept?: (number: number) => boolean;
 }
@@ -82,6 +85,7 @@ async function encode({ source }: SpanTask | AudioTask, hand: Hand, encoding: En
         hand.progress(stored() / encoding.segments);
       }
     },
+    isWhole: () => stored() >= encoding.segments && outputs.every(({ frames }) => frames >= (encoding.frames ?? 0)),
   });
   const failure = failureOf(ended, stored(), encoding.what);
   if (failure) throw failure;
@@ -91,6 +95,7 @@ async function encode({ source }: SpanTask | AudioTask, hand: Hand, encoding: En
 /** One rendition on its way to the storage, in order: the next bytes are read when the segment before is durable. */
 class Output {
   segments = 0;
+  frames = 0;
   readonly #name: string;
   readonly #splitter: CmafSplitter;
   readonly #kept: (number: number) => boolean;
@@ -115,6 +120,7 @@ class Output {
       } else {
         await this.#publisher?.add({ number: part.number, blob, size, start: part.start, duration: part.duration });
         this.segments += 1;
+        this.frames += part.samples;
       }
     }
   }
