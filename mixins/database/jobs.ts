@@ -44,6 +44,17 @@ export async function completeJob(tx: Database | Tx, job: JobRef): Promise<void>
   if (changed === 0) lost();
 }
 
+/** Queued again until so many bytes of the source have come (`releaseJobs`): costs no attempt. */
+export async function awaitBytes(tx: Tx, job: JobRef, bytes: number): Promise<void> {
+  const changed = await execute(
+    tx,
+    `update jobs set state = 'queued', lease_until = null, attempts = attempts - 1, needs_bytes = $3, run_at = 'infinity'
+     where id = $1 and fence = $2 and state = 'running'`,
+    [job.id, job.fence, bytes],
+  );
+  if (changed === 0) lost();
+}
+
 /** Queued again after a while, unless the failure is final or this was the last attempt that is not excused: then failed. Answers which. */
 export async function failJob(tx: Database | Tx, job: JobRef, { failure, final, excused }: Omit<JobReport, "job">): Promise<JobState> {
   const changed = await one<{ state: JobState }>(

@@ -75,12 +75,13 @@ async function whatIsThere(caller: Caller, { upload, video }: Upload, at: number
     if (pieces.length > 0) return { pieces };
     const source = state === "stored" ? await call(caller, videos.arrived, { id: video }) : null;
     if (source) return source;
-    if (performance.now() >= deadline) throw lateness(state === "open", `The byte ${at} of the upload ${upload} has not come.`);
+    if (performance.now() >= deadline) throw lateness(state === "open", upload, at);
     await sleep(ASK_MS, undefined, { signal: over });
   }
 }
 
 /** Jobs begin when the index says that what they need is there, so an upload that is still open lacks only what lies behind that. */
-function lateness(isOpen: boolean, message: string): Error {
-  return isOpen ? new NotYetThere("SERVICE_UNAVAILABLE", message) : failure("SERVICE_UNAVAILABLE", message);
+function lateness(isOpen: boolean, upload: string, byte: number): Error {
+  const message = `The byte ${byte} of the upload ${upload} has not come.`;
+  return isOpen ? new NotYetThere(byte, message) : failure("SERVICE_UNAVAILABLE", message);
 }

@@ -20,10 +20,10 @@ export function handOf(
   const job = { id, fence };
   const ports: Ports = {
     ...stored(broker),
-    open: ({ blob, upload, size }) =>
+    open: ({ blob, upload, size, waitMs }) =>
       upload === undefined
         ? { size, read: async (start, end) => await call(broker, storage.read, { blob: blob ?? "", start, end }) }
-        : growingSource(broker, { upload, size, video: videoId ?? "" }),
+        : growingSource(broker, { upload, size, video: videoId ?? "" }, waitMs),
     begin: async () => void (await call(broker, videos.begin, { job })),
     reuse: async (recipe) => await call(broker, videos.reuse, { job, recipe }),
     applyPlan: async (facts, plan) => void (await call(broker, videos.applyPlan, { job, ...kept(facts, plan), tasks: [...plan.tasks] })),
@@ -31,6 +31,9 @@ export function handOf(
       const offset = await offsetOf(broker, upload);
       const plan = foreseen ? { ...kept(foreseen.facts, foreseen.plan), tasks: [...foreseen.plan.tasks] } : null;
       await call(broker, videos.foresee, { job, offset, plan });
+    },
+    async lookAgain(upload, needsBytes) {
+      await call(broker, videos.foresee, { job, offset: await offsetOf(broker, upload), plan: null, needsBytes });
     },
     planAnew: async () => void (await call(broker, videos.planAnew, { job })),
     async publish({ segments, ...about }) {

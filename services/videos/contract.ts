@@ -418,7 +418,8 @@ export const videos = contract("videos", {
   }),
   /**
    * The end of the look at a source that is still on its way: null when it does not tell enough, else what `applyPlan` takes, and for each task how many
-   * bytes of the source it needs. `offset` have come. A video that has its source by now is planned anew from that. JOB_LOST.
+   * bytes of the source it needs. `offset` have come. A video that has its source by now is planned anew from that.
+   * With `needsBytes` and no plan the look is made again when so many have come. JOB_LOST.
    */
   foresee: action({
     params: z.strictObject({
@@ -435,6 +436,7 @@ export const videos = contract("videos", {
             .max(SEGMENT_BATCH_MAX),
         })
         .nullable(),
+      needsBytes: z.int().positive().optional(),
     }),
     returns: returns<null>(),
     scope: "cluster",

@@ -367,5 +367,5 @@ function fakeEncoders(...names: string[]): string {
 /** What has come of a source, and no more. */
 function* late(bytes: Uint8Array): Generator<Uint8Array> {
   if (bytes.length > 0) yield bytes;
-  throw new NotYetThere("SERVICE_UNAVAILABLE", "The rest has not come.");
+  throw new NotYetThere(bytes.length, "The rest has not come.");
 }

@@ -66,6 +66,22 @@ it("waits with each job until the bytes that it needs have come", async () => {
   expect(catalogue.told).toContain("waiting video.audio video.span");
 });
 
+it("looks at a source again when as many bytes have come as it needs, and costs no attempt until then", async () => {
+  const id = await reserved();
+  await grow(id, 100, true);
+  const wait = async (offset: number, needsBytes: number): Promise<unknown> =>
+    await call(catalogue.broker, videos.foresee, { job: refOf(await catalogue.claim("video.foresee")), offset, plan: null, needsBytes });
+  const look = { kind: "video.foresee", worker: "test", leaseMs: 60_000 } as const;
+  await wait(100, 300);
+  await grow(id, 299);
+  expect(await call(catalogue.broker, jobs.claim, look)).toBeNull();
+  await grow(id, 300);
+  // They had come while it was told that they had not.
+  await wait(400, 350);
+  await call(catalogue.broker, videos.foresee, { job: refOf(await catalogue.claim("video.foresee")), offset: 400, plan: foreseen });
+  expect(await one(catalogue.db, "select state, attempts from jobs where kind = 'video.foresee'")).toEqual({ state: "done", attempts: 1 });
+});
+
 it("begins at once what has its bytes when the plan is made", async () => {
   await planned(SIZE / 2);
   expect((await claimed())?.payload["part"]).toBe(1);

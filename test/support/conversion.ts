@@ -115,6 +115,7 @@ export class Workshop {
         applyPlan: nothing,
         reuse: async () => false,
         foresee: nothing,
+        lookAgain: nothing,
         planAnew: nothing,
         publish: nothing,
         publishThumbnail: nothing,

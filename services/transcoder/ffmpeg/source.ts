@@ -15,7 +15,15 @@ export interface Source {
 }
 
 /** Thrown by a source whose next bytes are not there yet, while everything before them is. */
-export class NotYetThere extends TritonError {}
+export class NotYetThere extends TritonError {
+  /** The first one that is missing. */
+  readonly byte: number;
+
+  constructor(byte: number, message: string) {
+    super("SERVICE_UNAVAILABLE", message);
+    this.byte = byte;
+  }
+}
 
 interface Part {
   readonly blob: string;

@@ -11,7 +11,7 @@ import { HEAD_BYTES, sniff } from "../domain/sniff.ts";
 import type { Demuxer } from "../domain/whitelist.ts";
 import { probe } from "../ffmpeg/probe.ts";
 import { removeFolder } from "../ffmpeg/sandbox.ts";
-import { serveSource, type Source } from "../ffmpeg/source.ts";
+import { NotYetThere, serveSource, type Source } from "../ffmpeg/source.ts";
 import type { InspectionSettings } from "./inspect.ts";
 import { indexInFront, joined, timelinesOf } from "./index.ts";
 import type { ForeseenPlan, Hand } from "./ports.ts";
@@ -22,8 +22,16 @@ export interface Uploading {
   readonly size: number;
 }
 
+/** What has not come by then is waited for in the queue: people leave uploads behind, and each would keep a place. */
+const WAIT_MS = 1000;
+
 export async function foresee(uploading: Uploading, hand: Hand, settings: InspectionSettings): Promise<void> {
-  await hand.ports.foresee(uploading, await planAhead(uploading, hand, settings).catch(untilAllHasCome));
+  try {
+    await hand.ports.foresee(uploading, await planAhead(uploading, hand, settings).catch(untilAllHasCome));
+  } catch (error) {
+    if (!(error instanceof NotYetThere)) throw error;
+    await hand.ports.lookAgain(uploading, error.byte + 1);
+  }
 }
 
 /** What is wrong with a source is told when all of it is there, by whoever inspects it then. */
@@ -33,7 +41,7 @@ function untilAllHasCome(error: unknown): undefined {
 
 async function planAhead(uploading: Uploading, hand: Hand, { limits, ...settings }: InspectionSettings): Promise<ForeseenPlan | undefined> {
   const { size } = uploading;
-  const source = hand.ports.open(uploading);
+  const source = hand.ports.open({ ...uploading, waitMs: WAIT_MS });
   const read = async (start: number, end: number) => await source.read(start, end);
   const demuxer = sniff(await joined(await read(0, Math.min(size, HEAD_BYTES))));
   const moov = demuxer === "mov" ? await indexInFront(size, read) : undefined;

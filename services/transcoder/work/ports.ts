@@ -32,6 +32,8 @@ export interface SourceBytes {
   readonly upload?: string | undefined;
   /** That it has, or will have. */
   readonly size: number;
+  /** How long bytes that have not come are waited for; default: as long as somebody who needs them all can. */
+  readonly waitMs?: number | undefined;
 }
 
 /** What will be done to a source once it is there; a part of it before. */
@@ -53,6 +55,8 @@ export interface Ports {
   applyPlan(facts: SourceFacts, plan: Plan): Promise<void>;
   /** Ends the look at an upload. */
   foresee(upload: { readonly upload: string; readonly size: number }, foreseen: ForeseenPlan | undefined): Promise<void>;
+  /** Gives the look at an upload back until so many bytes have come. */
+  lookAgain(upload: { readonly upload: string; readonly size: number }, needsBytes: number): Promise<void>;
   /** The plan that this job is part of is of no use any more: the video is inspected again. */
   planAnew(): Promise<void>;
   publish(publication: Publication): Promise<void>;

@@ -3,7 +3,7 @@
  * the bytes are read from differs, until the source has come.
  */
 import { enqueue, type JobKind } from "../../../mixins/database/enqueue.ts";
-import { completeJob, releaseJobs } from "../../../mixins/database/jobs.ts";
+import { awaitBytes, completeJob, releaseJobs } from "../../../mixins/database/jobs.ts";
 import { one, transaction, type Database } from "../../../mixins/database/sql.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import { lock, type Change } from "./catalogue.ts";
@@ -30,12 +30,17 @@ export async function grew(db: Database, { id, upload, offset, length, begins }:
 
 export interface Foresight {
   readonly offset: number;
+  readonly needsBytes?: number | undefined;
   readonly plan: (Omit<Plan, "tasks"> & { readonly tasks: readonly (Plan["tasks"][number] & { readonly needsBytes: number })[] }) | null;
 }
 
 /** What needs the last byte waits for `arrive`, also when that byte has come: the last job would end a video that is still uploading. */
-export async function foresee(db: Database, job: JobRef, { offset, plan }: Foresight): Promise<Change> {
+export async function foresee(db: Database, job: JobRef, { offset, plan, needsBytes }: Foresight): Promise<Change> {
   return await withVideo(db, job, async (tx, video) => {
+    if (needsBytes !== undefined && video.status === "uploading") {
+      await awaitBytes(tx, job, needsBytes);
+      return { id: video.id, enqueued: await releaseJobs(tx, video.id, offset) };
+    }
     await completeJob(tx, job);
     if (plan === null || video.status !== "uploading" || (await isForeseen(tx, video))) return { id: video.id };
     await keepPlan(tx, video, video.status, plan);
