@@ -6,11 +6,12 @@
  * Needs a Docker engine with compose 2, and ffmpeg. Base images are stand-ins made of Debian's packages (bases.sh); `--published` takes those of Docker Hub.
  */
 import { createReadStream } from "node:fs";
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { eventually } from "../support/eventually.ts";
-import { countDecoded, ffmpeg } from "../support/ffmpeg.ts";
+import { countDecoded } from "../support/ffmpeg.ts";
+import { another, makeSource } from "../support/media.ts";
 import { removeFolder, temporaryFolder } from "../support/tritontube.ts";
 import { Client } from "./client.ts";
 import { Compose, docker, shown } from "./docker.ts";
@@ -19,6 +20,7 @@ import { askPanels } from "./panels.ts";
 /** A video that several transcoders have something to do for while others are started. */
 const LONG_SECONDS = 120;
 const SHORT_SECONDS = 12;
+/** Frames a second, of what is uploaded. */
 const RATE = 30;
 const READY_MS = 10 * 60_000;
 /** How long clients go on after each death, so that all that notices it late has noticed it: a node is given up after 6 to 12 s. */
@@ -66,7 +68,7 @@ async function useIt(folder: string): Promise<void> {
   const ca = await compose.inside("proxy", "cat", "/data/caddy/pki/authorities/local/root.crt");
   const client = new Client(await compose.published("proxy", 443), ca);
   try {
-    const short = await upload(client, await videoOf(folder, SHORT_SECONDS));
+    const short = await upload(client, await makeSource(folder, { seconds: SHORT_SECONDS }));
     await ready(client, short.id);
     await play(client, short.id, SHORT_SECONDS, folder);
     for (const service of KILLED) await survive(client, service, short);
@@ -80,28 +82,6 @@ async function useIt(folder: string): Promise<void> {
   } finally {
     client.close();
   }
-}
-
-async function videoOf(folder: string, seconds: number): Promise<string> {
-  const path = join(folder, `${seconds}.mp4`);
-  const source = ["-f", "lavfi", "-i", `testsrc2=size=1280x720:rate=${RATE}:duration=${seconds}`];
-  const sound = ["-f", "lavfi", "-i", `sine=frequency=440:duration=${seconds}`];
-  await ffmpeg([
-    ...source,
-    ...sound,
-    "-c:v",
-    "libx264",
-    "-preset",
-    "ultrafast",
-    "-pix_fmt",
-    "yuv420p",
-    "-c:a",
-    "aac",
-    "-movflags",
-    "+faststart",
-    path,
-  ]);
-  return path;
 }
 
 async function upload(client: Client, path: string): Promise<Uploaded> {
@@ -166,7 +146,12 @@ async function survive(client: Client, service: string, { id, path }: Uploaded):
     }
   };
   const store = async (): Promise<void> => {
-    while (Date.now() < until) await ready(client, (await upload(client, path)).id);
+    const next = `${path}.next`;
+    while (Date.now() < until) {
+      // The same bytes would not be converted again.
+      await writeFile(next, another(await readFile(path)));
+      await ready(client, (await upload(client, next)).id);
+    }
   };
   await Promise.all([docker("kill", victim), look(), look(), store()]);
   await compose.up();
@@ -178,7 +163,7 @@ async function survive(client: Client, service: string, { id, path }: Uploaded):
 
 /** Two more transcoders in the middle of a job: they take work of it. */
 async function grow(client: Client, folder: string): Promise<void> {
-  const { id } = await upload(client, await videoOf(folder, LONG_SECONDS));
+  const { id } = await upload(client, await makeSource(folder, { seconds: LONG_SECONDS }));
   const began = performance.now();
   await compose.up({ transcoder: 4 });
   const seconds = Math.round((performance.now() - began) / 1000);
