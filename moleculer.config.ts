@@ -1,20 +1,24 @@
 /** The broker of every process: how its services find each other, wait, retry and stop. The values come from config/. */
 import { hostname } from "node:os";
-import { ServiceBroker, type BrokerOptions } from "moleculer";
+import { ServiceBroker, type BrokerOptions, type Middleware } from "moleculer";
 import { loadConfig, type Config } from "./config/index.ts";
 import { natsBus } from "./mixins/bus.ts";
 import { createLogger, requestScope } from "./mixins/log.ts";
+import { tracedCalls } from "./mixins/traces.ts";
+import { errorType, type ErrorType } from "./services/kernel/errors.ts";
 
 /** Longer than any query or control call may take, so that stopping cuts nothing off; shorter than the patience of a container's runtime (10 s). */
 const STOP_MS = 8000;
 
 /**
  * Moleculer's own order puts the time-out outside of the circuit breaker, which then never sees one (moleculer #1202): 16 of 16 calls
- * timed out and nothing opened. Inside, the breaker counts them.
+ * timed out and nothing opened. Inside, the breaker counts them. What belongs to a request begins inside of the bulkhead: a call that waited there is
+ * started by another one's end.
  */
-function middlewares(): string[] {
-  const order = ServiceBroker.INTERNAL_MIDDLEWARES.filter((name) => name !== "Timeout");
+function middlewares(ofRequests: readonly Middleware[]): (string | Middleware)[] {
+  const order: (string | Middleware)[] = ServiceBroker.INTERNAL_MIDDLEWARES.filter((name) => name !== "Timeout");
   order.splice(order.indexOf("CircuitBreaker"), 0, "Timeout");
+  order.splice(order.indexOf("Bulkhead"), 0, ...ofRequests);
   return order;
 }
 
@@ -29,6 +33,13 @@ const logLevels = (level: string) => ({
   DISCOVERY: "warn",
   "**": level,
 });
+
+/** What every node of a service would answer: the database is the same for all, and who is busy lives. To ask nobody would give the same failure another name, and for longer. */
+const BLAMELESS: ReadonlySet<ErrorType | undefined> = new Set<ErrorType>(["DATABASE_UNAVAILABLE", "TOO_BUSY"]);
+
+function blamesNode(error: Error): boolean {
+  return Number((error as { code?: unknown }).code) >= 500 && !BLAMELESS.has(errorType(error));
+}
 
 export default function brokerOptions(config: Config = loadConfig()): BrokerOptions {
   const logger = createLogger(config);
@@ -62,7 +73,7 @@ export default function brokerOptions(config: Config = loadConfig()): BrokerOpti
       minRequestCount: 20,
       windowTime: 30,
       halfOpenTime: 5000,
-      check: (error) => (error as { code?: number }).code !== undefined && Number((error as { code?: number }).code) >= 500,
+      check: blamesNode,
     },
     registry: { strategy: "RoundRobin", preferLocal: true },
     metrics: {
@@ -70,7 +81,7 @@ export default function brokerOptions(config: Config = loadConfig()): BrokerOpti
       reporter: [{ type: "Prometheus", options: { host: config.METRICS_HOST, port: config.METRICS_PORT ?? 0 } }],
     },
     internalMiddlewares: false,
-    middlewares: [...middlewares(), requestScope] as never,
+    middlewares: middlewares([requestScope, ...(config.OTLP_URL === undefined ? [] : [tracedCalls])]),
     // Signals belong to the launcher, which stops the database and the disks after the services.
     skipProcessEventRegistration: true,
   };

@@ -68,11 +68,25 @@ class Received implements Answer {
   }
 }
 
+const HEAD_END = "\r\n\r\n";
+
+/** Where an answer ends that has begun so; undefined while its head is not whole. */
+function endOf(pieces: readonly Buffer[]): number | undefined {
+  const begun = Buffer.concat(pieces);
+  const headEnd = begun.indexOf(HEAD_END);
+  if (headEnd < 0) return undefined;
+  const length = Number(/\r\ncontent-length: ([0-9]+)/i.exec(begun.toString("latin1", 0, headEnd))?.[1]);
+  return headEnd + HEAD_END.length + length;
+}
+
 /** One kept connection. */
 export class HttpClient {
   readonly #socket: Socket;
   readonly #host: string;
-  #received: Buffer = Buffer.alloc(0);
+  /** Of an answer, as it comes; how much there is of it, and how much there is to be, once its head is there. */
+  #pieces: Buffer[] = [];
+  #length = 0;
+  #end: number | undefined;
   #answered: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined;
 
   static async to(port: number): Promise<HttpClient> {
@@ -103,15 +117,17 @@ export class HttpClient {
   }
 
   #take(data: Buffer): void {
-    this.#received = this.#received.length === 0 ? data : Buffer.concat([this.#received, data]);
-    const headEnd = this.#received.indexOf("\r\n\r\n");
-    if (headEnd < 0) return;
-    const head = this.#received.toString("latin1", 0, headEnd);
-    const bodyAt = headEnd + 4;
-    const length = Number(/\r\ncontent-length: ([0-9]+)/i.exec(head)?.[1]);
-    if (this.#received.length < bodyAt + length) return;
-    const body = this.#received.subarray(bodyAt, bodyAt + length);
-    this.#received = Buffer.alloc(0);
+    this.#pieces.push(data);
+    this.#length += data.length;
+    this.#end ??= endOf(this.#pieces);
+    if (this.#end === undefined || this.#length < this.#end) return;
+    const received = Buffer.concat(this.#pieces);
+    const bodyAt = received.indexOf(HEAD_END) + HEAD_END.length;
+    const head = received.toString("latin1", 0, bodyAt - HEAD_END.length);
+    const body = received.subarray(bodyAt, this.#end);
+    this.#pieces = [];
+    this.#length = 0;
+    this.#end = undefined;
     if (head.startsWith("HTTP/1.1 200 ")) this.#answered?.resolve(new Received(head, body));
     else this.#answered?.reject(new Error(`answered ${head.slice(9, 12)}: ${body.toString()}`));
   }

@@ -7,7 +7,7 @@ import { eventually } from "../test/support/eventually.ts";
 import { needs } from "../test/support/neighbours.ts";
 
 /** nginx as its packages come, for the files in `folder`/www: sendfile, one worker a core, no access log. Answers the address of that folder. */
-export async function startNginx(folder: string): Promise<{ url: string; stop: () => void }> {
+export async function startNginx(folder: string): Promise<{ url: string; pid: number; stop: () => void }> {
   const port = await freePort();
   const config = `daemon off; worker_processes auto; pid ${folder}/nginx.pid; error_log stderr crit;
 events { worker_connections 256; }
@@ -18,5 +18,5 @@ http { access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
   const child = spawn(needs("nginx"), ["-c", join(folder, "nginx.conf"), "-p", folder], { stdio: "inherit" });
   const url = `http://127.0.0.1:${port}`;
   await eventually(async () => (await fetch(`${url}/`)).status > 0, { what: "nginx" });
-  return { url, stop: () => child.kill("SIGTERM") };
+  return { url, pid: child.pid!, stop: () => child.kill("SIGTERM") };
 }

@@ -93,6 +93,18 @@ export const settings = {
   NATS_CA_FILE: z.string().min(1).optional().describe("who signed the certificate of NATS, in PEM; default: whom Node trusts"),
   METRICS_PORT: integer(1, 65_535).optional().describe("offers figures for Prometheus at /metrics on this port; default: none"),
   METRICS_HOST: z.string().min(1).default("127.0.0.1").describe("address of those figures; they ask nobody who they are"),
+  OTLP_URL: z
+    .url({ protocol: /^https?$/, error: "must be http://host:port" })
+    .refine((url) => URL.parse(url)?.password === "", "must hold no password: a collector beside this process adds one")
+    .optional()
+    .describe("sends traces to what speaks OTLP over HTTP there, such as `http://localhost:4318`; default: nothing is traced"),
+  // A player asks for a segment every few seconds, and each is as the one before: one in a hundred shows how they are, at a hundredth of the cost.
+  OTLP_READS: z.coerce
+    .number({ error: "must be a number from 0 to 1" })
+    .min(0, "must be a number from 0 to 1")
+    .max(1, "must be a number from 0 to 1")
+    .default(0.01)
+    .describe("the share of requests that only read which are traced; those that change something always are"),
 
   STORAGE_BACKEND: z
     .enum(["disks", "folder", "s3"])
@@ -185,7 +197,7 @@ export const settings = {
   TRANSCODER_SLOTS: integer(1, 64)
     .default(2)
     .describe(
-      "spans that one process converts at the same time, and one more when somebody waits for it; each takes about 600 MB at 1080p",
+      "spans that one process converts at the same time, and up to three more when somebody waits for them; each takes about 600 MB at 1080p, one that is waited for in a single rendition about 300 MB",
     ),
   X264_PRESET: z
     .enum(["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow"])

@@ -4,6 +4,7 @@ import { pino, type Logger, type LoggerOptions } from "pino";
 import { PinoPretty } from "pino-pretty";
 import type { Context, Middleware } from "moleculer";
 import type { Config } from "../config/index.ts";
+import { traceId } from "../services/kernel/trace.ts";
 
 const scope = new AsyncLocalStorage<{ readonly requestId: string }>();
 
@@ -12,7 +13,7 @@ export function createLogger(config: Config): Logger {
   const options: LoggerOptions = {
     level: config.LOG_LEVEL,
     base: null,
-    mixin: () => scope.getStore() ?? {},
+    mixin: () => ({ ...scope.getStore(), ...traceOf(traceId()) }),
     hooks: { logMethod: fieldsFirst },
   };
   const stream =
@@ -20,6 +21,10 @@ export function createLogger(config: Config): Logger {
       ? PinoPretty({ destination: 2, sync: true, singleLine: true, ignore: "nodeID,ns,svc,mod", messageFormat: "[{mod}] {msg}" })
       : standardError;
   return pino(options, stream);
+}
+
+function traceOf(id: string | undefined): { readonly traceId?: string } {
+  return id === undefined ? {} : { traceId: id };
 }
 
 /** Written line by line, the log would cost a busy gateway as much as what it tells of. A process that is killed takes this much of its log with it. */

@@ -18,6 +18,7 @@ import {
 import { ERRORS, errorType, failure as failed, isOfEnvironment, messageOf, type ErrorType } from "../services/kernel/errors.ts";
 import { call, type Caller } from "../services/kernel/rpc.ts";
 import type { JobRef } from "../services/kernel/schemas.ts";
+import { continued, StepKind, type Step } from "../services/kernel/trace.ts";
 import { repeat, type Repeated } from "./repeat.ts";
 
 /** A worker that died is noticed after this. */
@@ -227,6 +228,7 @@ class Worker<TThis> {
     };
     group.held.add(held);
     if (this.#stopping) held.abort("stopping");
+    else this.#beat([held]).catch((error: unknown) => this.#unreachable(error));
     held.ended = this.#run(held).finally(() => {
       clearTimeout(held.lease);
       group.held.delete(held);
@@ -237,7 +239,7 @@ class Worker<TThis> {
   /** Never rejects: whatever happens to a job is told to the queue, or left to the end of the lease. */
   async #run(held: Held): Promise<void> {
     try {
-      await this.#work(held);
+      await continued(held.job.trace, stepOf(held.job), async () => await this.#work(held));
     } catch (error) {
       await this.#settle(held, error).catch((told: unknown) => {
         this.#logger.warn("the end of a job could not be told; its lease will run out", { ...held.ref, reason: messageOf(told) });
@@ -276,8 +278,8 @@ class Worker<TThis> {
     await call(this.#caller, jobs.release, { job: held.ref });
   }
 
-  async #beat(): Promise<void> {
-    const held = this.#held();
+  /** What never sends one has not begun: of what ends its worker, the first one tells before it can. */
+  async #beat(held: readonly Held[] = this.#held()): Promise<void> {
     if (held.length === 0) return;
     const claims = held.map((one) => ({ ...one.ref, progress: one.progress }));
     const kept = new Set(await call(this.#caller, jobs.beat, { leaseMs: LEASE_MS, held: claims }));
@@ -307,6 +309,11 @@ class Worker<TThis> {
     this.#silentSince = undefined;
     this.#told = false;
   }
+}
+
+function stepOf({ id, kind, videoId, attempts }: Job): Step {
+  const attributes = { "tritontube.job": id, "tritontube.attempt": attempts, ...(videoId === null ? {} : { "tritontube.video": videoId }) };
+  return { name: `job ${kind}`, kind: StepKind.CONSUMER, attributes };
 }
 
 /** What is told of an error. Only words about the source are for viewers; others name hosts, paths and chunks, and are for operators. */

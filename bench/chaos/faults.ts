@@ -5,6 +5,7 @@ import type { Supervised } from "../../deploy/local/supervise.ts";
 import type { Random } from "../../services/ring/domain/random.ts";
 import type { Processes } from "../../test/support/processes.ts";
 import { childrenOf } from "../../test/support/tritontube.ts";
+import { freeze, signal } from "../freeze.ts";
 
 /** How long something stays broken: shorter and longer than every limit that notices it (2 to 12 s). */
 const AWAY_MS = { least: 300, most: 15_000 };
@@ -55,7 +56,7 @@ function killed(name: string, victims: readonly Supervised[]): Fault {
     async happen(_pause, random) {
       const { pid } = one(victims, random);
       // It may just be coming back from a fault before.
-      if (pid !== 0) process.kill(-pid, "SIGKILL");
+      if (pid !== 0) signal([-pid], "SIGKILL");
     },
   };
 }
@@ -77,10 +78,7 @@ function frozen(name: string, victims: readonly Supervised[]): Fault {
     name,
     async happen(pause, random) {
       const { pid } = one(victims, random);
-      if (pid === 0) return;
-      process.kill(-pid, "SIGSTOP");
-      await pause(AWAY_MS);
-      process.kill(-pid, "SIGCONT");
+      if (pid !== 0) await freeze([-pid], async () => await pause(AWAY_MS));
     },
   };
 }
@@ -107,21 +105,9 @@ function frozenDatabase(database: Processes["database"]): Fault {
     name: "PostgreSQL freezes (SIGSTOP)",
     async happen(pause) {
       const all = [database.pid, ...(await childrenOf(database.pid)).map(({ pid }) => pid)];
-      signal(all, "SIGSTOP");
-      await pause(AWAY_MS);
-      signal(all, "SIGCONT");
+      await freeze(all, async () => await pause(AWAY_MS));
     },
   };
-}
-
-function signal(pids: readonly number[], name: NodeJS.Signals): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, name);
-    } catch {
-      // A connection that has ended has taken its process with it.
-    }
-  }
 }
 
 /** What happened how often, and how long the slowest took until every gateway was well again. */

@@ -19,6 +19,7 @@ import { upkeep } from "../../services/upkeep/contract.ts";
 import { countFrames, decodeFrames, makeSource } from "../../test/support/media.ts";
 import { startProcesses, type Processes } from "../../test/support/processes.ts";
 import { removeFolder, temporaryFolder } from "../../test/support/tritontube.ts";
+import { whenEnding } from "../freeze.ts";
 import { unsettled, type DiskFolder } from "../settled.ts";
 import { faultsOf, mendNetwork, Nemesis } from "./faults.ts";
 import { People, type KeptVideo, type Source } from "./people.ts";
@@ -35,8 +36,7 @@ const { values } = parseArgs({ options: { minutes: { type: "string", default: "1
 const seed = values.seed ?? String(randomInt(2 ** 31));
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-process.once("exit", mendNetwork);
-for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+whenEnding(mendNetwork);
 say(`chaos of ${values.minutes} minutes with seed ${seed}`);
 const folder = await temporaryFolder("tritontube-chaos-");
 const sources = await sourcesIn(folder);

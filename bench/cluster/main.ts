@@ -1,7 +1,8 @@
 /**
- * `npm run bench:cluster [-- --seconds 5 --rounds 3]`: what a second gateway brings, on this machine: searches (gateway, NATS, a node that decides, PostgreSQL)
+ * `npm run bench:cluster [-- --seconds 5 --rounds 3]`: what a further node brings, on this machine: searches (gateway, NATS, a node that decides, PostgreSQL)
  * and segments (gateway, disks), through one gateway and through two; segments against nginx; and a call of Moleculer against a bare request of NATS.
- * Everything shares the cores of this machine, also the clients: the gain of a gateway with cores of its own is larger.
+ * Everything shares the cores of this machine, also the clients, so a second gateway brings what is left of them. What it brings on a machine of its own
+ * follows from the CPU that each kind of process takes for a request.
  */
 import { fork } from "node:child_process";
 import { once } from "node:events";
@@ -18,6 +19,7 @@ import { startProcesses, type Processes } from "../../test/support/processes.ts"
 import { removeFolder, temporaryFolder } from "../../test/support/tritontube.ts";
 import { HttpClient, loadWith, type Figures } from "../http-load.ts";
 import { startNginx } from "../nginx.ts";
+import { cpuSeconds, family } from "../processes.ts";
 import { median } from "../statistics.ts";
 
 const CLIENTS = 8;
@@ -27,26 +29,63 @@ const seconds = Number(values.seconds);
 
 /** What is measured: by its name, clients that ask again and again. */
 type Contest = Readonly<Record<string, readonly ((turn: number) => Promise<unknown>)[]>>;
+/** Whose CPU is told: by what they are, the first process of each. */
+type Workers = Readonly<Record<string, readonly number[]>>;
+/** CPU of each kind for one request, ms. */
+type Costs = Readonly<Record<string, number>>;
 
-/** In turns, so that what the machine does beside falls on all of them; the median of the rounds. */
-async function compare(title: string, contest: Contest): Promise<void> {
-  const runs = new Map<string, Figures[]>(Object.keys(contest).map((name) => [name, []]));
+interface Run extends Figures {
+  readonly costs: Costs;
+}
+
+/** In turns, so that what the machine does beside falls on all of them; the median of the rounds. Answers what a request costs in the first. */
+async function compare(title: string, contest: Contest, workers: Workers): Promise<Costs> {
+  const runs = new Map<string, Run[]>(Object.keys(contest).map((name) => [name, []]));
   // Code is compiled and connections are made before anything counts.
   for (const clients of Object.values(contest)) await loadWith(clients, { seconds: 1 });
   for (let turn = 0; turn < Number(values.rounds); turn++) {
-    for (const [name, clients] of Object.entries(contest)) runs.get(name)!.push(await loadWith(clients, { seconds }));
+    for (const [name, clients] of Object.entries(contest)) runs.get(name)!.push(await run(clients, workers));
   }
-  const of = (name: string, figure: (one: Figures) => number): number => median(runs.get(name)!.map(figure));
-  const [first] = runs.keys();
+  const of = (name: string, figure: (one: Run) => number): number => median(runs.get(name)!.map(figure));
+  const costs = (name: string): Costs =>
+    Object.fromEntries(Object.keys(workers).map((kind) => [kind, round(of(name, (one) => one.costs[kind]!))]));
+  const [first = ""] = runs.keys();
   const rows = [...runs.keys()].map((name) => [
     name,
     {
       "a second": Math.round(of(name, ({ perSecond }) => perSecond)),
       "p50, ms": round(of(name, ({ medianMs }) => medianMs)),
       "p99, ms": round(of(name, ({ p99Ms }) => p99Ms)),
-      [`of ${first}`]: round(of(name, ({ perSecond }) => perSecond) / of(first!, ({ perSecond }) => perSecond)),
+      [`of ${first}`]: round(of(name, ({ perSecond }) => perSecond) / of(first, ({ perSecond }) => perSecond)),
+      ...Object.fromEntries(Object.entries(costs(name)).map(([kind, ms]) => [`${kind}, ms of CPU`, ms])),
     },
   ]);
+  console.log(`\n${title}`);
+  console.table(Object.fromEntries(rows));
+  return costs(first);
+}
+
+async function run(clients: Contest[string], workers: Workers): Promise<Run> {
+  const before = await cpuOf(workers);
+  const figures = await loadWith(clients, { seconds });
+  const after = await cpuOf(workers);
+  const costs = Object.keys(workers).map((kind) => [kind, ((after[kind]! - before[kind]!) * 1000) / figures.requests]);
+  return { ...figures, costs: Object.fromEntries(costs) as Costs };
+}
+
+/** Seconds, of each with all that it has started. */
+async function cpuOf(workers: Workers): Promise<Costs> {
+  const sums = Object.entries(workers).map(async ([kind, roots]) => {
+    const members = (await Promise.all(roots.map(family))).flat();
+    return [kind, await cpuSeconds(members.map(({ pid }) => pid))];
+  });
+  return Object.fromEntries(await Promise.all(sums)) as Costs;
+}
+
+/** What one more of each brings, where each has a core of its own: the kind that carries least is the one to add. */
+function capacities(title: string, costs: Costs): void {
+  const carried = Object.entries(costs).filter(([, ms]) => ms > 0);
+  const rows = carried.map(([kind, ms]) => [kind, { "ms of CPU a request": ms, "a core carries, a second": Math.round(1000 / ms) }]);
   console.log(`\n${title}`);
   console.table(Object.fromEntries(rows));
 }
@@ -65,11 +104,26 @@ async function clientsOf(urls: readonly string[], target: (turn: number) => stri
 const search = (turn: number): string => `/api/v1/videos?q=film-${turn}`;
 const eight = <T>(one: T): T[] => Array.from({ length: CLIENTS }, () => one);
 
-async function searches({ urls }: Processes): Promise<void> {
-  await compare("Searches", { "one gateway": await clientsOf(urls.slice(0, 1), search), "two gateways": await clientsOf(urls, search) });
+const pids = (all: readonly { readonly pid: number }[]): number[] => all.map(({ pid }) => pid);
+
+function workersOf({ nodes, disks, database, nats }: Processes): Workers {
+  return {
+    gateways: pids(nodes.gateway),
+    "nodes that decide": pids(nodes.videos),
+    PostgreSQL: [database.pid],
+    NATS: [nats.pid],
+    disks: pids(disks),
+  };
 }
 
-async function segments({ urls }: Processes, folder: string): Promise<void> {
+async function searches(cluster: Processes): Promise<void> {
+  const { urls } = cluster;
+  const contest = { "one gateway": await clientsOf(urls.slice(0, 1), search), "two gateways": await clientsOf(urls, search) };
+  capacities("What each kind of process takes for a search", await compare("Searches", contest, workersOf(cluster)));
+}
+
+async function segments(cluster: Processes, folder: string): Promise<void> {
+  const { urls } = cluster;
   const { id } = await uploadFile(urls[0]!, await makeSource(folder, { seconds: 12 }));
   await untilStatus(urls[0]!, id, ["ready"]);
   const { path, bytes } = await largest(await segmentAddresses(`${urls[0]}/api/v1/videos/${id}/master.m3u8`));
@@ -81,7 +135,9 @@ async function segments({ urls }: Processes, folder: string): Promise<void> {
     "two gateways": await clientsOf(urls, () => path),
     nginx: await clientsOf([nginx.url], () => "/segment.m4s"),
   };
-  await compare(`Segments of ${Math.round(bytes.length / 1024)} KiB`, contest).finally(nginx.stop);
+  const title = `Segments of ${Math.round(bytes.length / 1024)} KiB`;
+  const costs = await compare(title, contest, { ...workersOf(cluster), nginx: [nginx.pid] }).finally(nginx.stop);
+  capacities("What each kind of process takes for a segment", costs);
 }
 
 async function largest(addresses: readonly string[]): Promise<{ path: string; bytes: Buffer }> {
@@ -92,17 +148,17 @@ async function largest(addresses: readonly string[]): Promise<{ path: string; by
 }
 
 /** Both ends are processes of their own, and what is asked is answered at once. */
-async function calls({ broker, nats }: Processes): Promise<void> {
-  const echo = fork(join(import.meta.dirname, "echo.ts"), [nats.url]);
+async function calls({ broker, nats: server, nodes }: Processes): Promise<void> {
+  const echo = fork(join(import.meta.dirname, "echo.ts"), [server.url]);
   await once(echo, "message");
-  const { host, username, password } = new URL(nats.url);
+  const { host, username, password } = new URL(server.url);
   const client = await connect({ servers: host, user: username, pass: password });
   const bytes = Buffer.from(JSON.stringify(await call(broker, transcoder.info, {})));
   const contest = {
     "NATS, bare": eight(async () => await client.request("bench.echo", bytes)),
     "a call of Moleculer": eight(async () => await call(broker, transcoder.info, {})),
   };
-  await compare("Calls of another process", contest);
+  await compare("Calls of another process", contest, { "who answers": [echo.pid!, nodes.transcoder[0]!.pid], NATS: [server.pid] });
   await client.close();
   echo.disconnect();
 }

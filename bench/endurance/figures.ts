@@ -12,6 +12,8 @@ export type Figures = Readonly<Record<string, number>>;
 /** The one figure that may grow: the longer code runs, the more of it is compiled. */
 export const COMPILED = "compiled code, MiB";
 const MIB = 1024 * 1024;
+/** What V8 optimises, and what it notes for that, grows for hours, and lies among the objects as well: by snapshots of the heap all that grew. Here nothing is optimised. */
+const INTERPRET = "--no-opt --no-maglev --no-sparkplug";
 /** Idle timers and sockets of a pool end by themselves within this. */
 const REST_MS = 60_000;
 
@@ -38,7 +40,9 @@ class Inspector {
     const address = await eventually(() => /Debugger listening on (ws:\S+)/.exec(output().slice(said))?.[1], { what: "the inspector" });
     const socket = new WebSocket(address);
     await once(socket, "open");
-    return new Inspector(socket);
+    const inspector = new Inspector(socket);
+    await inspector.evaluate(`process.getBuiltinModule("node:v8").setFlagsFromString(${JSON.stringify(INTERPRET)}) ?? null`);
+    return inspector;
   }
 
   /** What it holds, in bytes, when it has collected what it can. Code is compiled anew for as long as something is found to be hot: it stands apart. */

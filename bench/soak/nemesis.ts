@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Random } from "../../services/ring/domain/random.ts";
 import type { DiskHealth, RingView } from "../../services/ring/contract.ts";
 import type { TestDisk } from "../../test/support/disks.ts";
+import { freeze } from "../freeze.ts";
 import type { SoakDatabase, SoakNode } from "./processes.ts";
 
 const PAUSE_MS = { least: 1000, most: 5000 };
@@ -59,9 +60,7 @@ export class Nemesis {
   async #stopDisk(): Promise<void> {
     const disk = this.#one(this.#victims.disks);
     this.#count("SIGSTOP of a disk");
-    await disk.kill("SIGSTOP");
-    await this.#pause(AWAY_MS);
-    await disk.kill("SIGCONT");
+    await freeze([disk.pid], async () => await this.#pause(AWAY_MS));
   }
 
   async #killNode(): Promise<void> {

@@ -70,5 +70,6 @@ function factsOf(minutes: number): SourceFacts {
       matrix: "bt709",
     },
     sound: { stream: 1, codec: "aac", seconds, exact: true },
+    texts: [],
   };
 }

@@ -8,6 +8,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ServiceBroker } from "moleculer";
 import { loadConfig, type Config, type Environment } from "../../config/index.ts";
+import { startTracing } from "../../config/tracing.ts";
 import { closeDatabase } from "../../mixins/database/connection.ts";
 import brokerOptions from "../../moleculer.config.ts";
 import { replOptions } from "../operator/repl.ts";
@@ -47,8 +48,10 @@ async function startNode(config: Config, names: readonly string[], stops: Stops)
 
 async function startBroker(config: Config, names: readonly string[], stops: Stops): Promise<ServiceBroker> {
   const broker = new ServiceBroker({ ...brokerOptions(config), ...replOptions });
+  const instance = broker.nodeID;
+  const endTracing = await startTracing(config, { service: "tritontube", instance, tell: (message) => broker.logger.warn(message) });
   for (const name of names) broker.loadService(fileOf(name));
-  stops.push(closeDatabase, async () => await broker.stop());
+  stops.push(endTracing, closeDatabase, async () => await broker.stop());
   await broker.start();
   return broker;
 }

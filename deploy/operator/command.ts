@@ -1,11 +1,23 @@
 /** The shape of what an operator can say. */
+import type { ServiceBroker } from "moleculer";
 import type { Caller } from "../../services/kernel/rpc.ts";
+
+/** The broker through which an operator speaks and listens. */
+export type Through = Caller & Pick<ServiceBroker, "createService" | "destroyService">;
+
+/** Of a command that goes on telling until its operator is gone. */
+export interface Following {
+  say(line: string): void;
+  readonly signal: AbortSignal;
+}
 
 /** What a command was given. */
 export interface Given {
   readonly words: readonly string[];
   readonly force: boolean;
   readonly weight: string | undefined;
+  readonly json: boolean;
+  readonly following: Following;
 }
 
 /** For programs, and for people. */
@@ -21,5 +33,5 @@ export interface Command {
   readonly about: string;
   /** How many words follow the name, at least and at most. */
   readonly words: readonly [number, number];
-  run(caller: Caller, given: Given): Promise<Output>;
+  run(through: Through, given: Given): Promise<Output>;
 }

@@ -8,7 +8,9 @@ import { moveStorage } from "./backends.ts";
 import type { Command, Given, Output } from "./command.ts";
 import { disksText, movesText, planText, repairsText, short, stagedText, usageText } from "./describe.ts";
 import { diskOf, idOf } from "./named.ts";
-import { newestVideos, nodes, oneVideo, queue, settingsHere, status, transcoders } from "./nodes.ts";
+import { newestVideos, nodes, oneVideo, settingsHere, status, transcoders } from "./nodes.ts";
+import { trace } from "./trace.ts";
+import { events, queue, retry } from "./work.ts";
 
 /** Disks that one line can name. */
 const TARGETS_MAX = 100;
@@ -95,7 +97,22 @@ export const commands: readonly Command[] = [
   { name: "nodes", takes: "", about: "processes that run services, and which", words: [0, 0], run: nodes },
   { name: "videos", takes: "[word]", about: "the newest videos, or those that a word finds", words: [0, 1], run: newestVideos },
   { name: "video", takes: "<id>", about: "how far a video is, and where its source lies", words: [1, 1], run: oneVideo },
-  { name: "jobs", takes: "", about: "work that waits and that is done, by its kind", words: [0, 0], run: queue },
+  { name: "trace", takes: "<id>", about: "the work on a video as it went, and the id of its trace", words: [1, 1], run: trace },
+  { name: "jobs", takes: "[state]", about: "work by its kind, or the newest jobs that are in this state", words: [0, 1], run: queue },
+  {
+    name: "job retry",
+    takes: "<id>",
+    about: "has a job that failed tried again; of a video that failed, all that is left",
+    words: [1, 1],
+    run: retry,
+  },
+  {
+    name: "events",
+    takes: "--follow",
+    about: "what services tell each other, as it happens, until you end it",
+    words: [0, 0],
+    run: events,
+  },
   { name: "transcoders", takes: "", about: "every transcoder, asked now", words: [0, 0], run: transcoders },
   { name: "config", takes: "", about: "the settings of the process that answers, without secrets", words: [0, 0], run: settingsHere },
   { name: "ring", takes: "", about: "the ring, its disks, and what moves", words: [0, 0], run: overview },

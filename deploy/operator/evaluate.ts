@@ -1,8 +1,7 @@
 /** One line of an operator: finds the command, runs it, says what came of it. */
 import { parseArgs } from "node:util";
 import { errorType, failure, messageOf } from "../../services/kernel/errors.ts";
-import type { Caller } from "../../services/kernel/rpc.ts";
-import type { Command } from "./command.ts";
+import type { Command, Following, Through } from "./command.ts";
 import { commands } from "./commands.ts";
 import { table } from "./text.ts";
 
@@ -11,14 +10,17 @@ export interface Evaluation {
   readonly failed: boolean;
 }
 
+/** Who does not look on: a command that would go on telling ends at once. */
+const NOBODY: Following = { say: () => {}, signal: AbortSignal.abort() };
+
 /** Never throws: what goes wrong is said. With `--json` the text is one line of JSON. */
-export async function evaluate(caller: Caller, line: string): Promise<Evaluation> {
+export async function evaluate(through: Through, line: string, following = NOBODY): Promise<Evaluation> {
   const words = line.split(/\s+/).filter((word) => word !== "");
   const json = words.includes("--json");
   try {
     if (words.length === 0) return { text: "", failed: false };
     if (words[0] === "help") return { text: help(), failed: false };
-    const { data, text } = await run(caller, words);
+    const { data, text } = await run(through, words, following);
     return { text: json ? JSON.stringify(data) : text, failed: false };
   } catch (error) {
     const code = errorType(error) ?? "INTERNAL";
@@ -27,7 +29,7 @@ export async function evaluate(caller: Caller, line: string): Promise<Evaluation
   }
 }
 
-async function run(caller: Caller, words: readonly string[]): ReturnType<Command["run"]> {
+async function run(through: Through, words: readonly string[], following: Following): ReturnType<Command["run"]> {
   const command =
     commands.find(({ name }) => name === words.slice(0, 2).join(" ")) ??
     commands.find(({ name, words: [, most] }) => name === words[0] && (most > 0 || !isMore(words[1])));
@@ -35,7 +37,8 @@ async function run(caller: Caller, words: readonly string[]): ReturnType<Command
   const { values, positionals } = given(command, words.slice(command.name.split(" ").length));
   const [least, most] = command.words;
   if (positionals.length < least || positionals.length > most) throw usage(command);
-  return await command.run(caller, { words: positionals, force: values.force, weight: values.weight });
+  if (values.follow && command.takes !== "--follow") throw usage(command);
+  return await command.run(through, { ...values, words: positionals, weight: values.weight, following });
 }
 
 function isMore(word: string | undefined): boolean {
@@ -43,7 +46,12 @@ function isMore(word: string | undefined): boolean {
 }
 
 function given(command: Command, words: readonly string[]) {
-  const options = { json: { type: "boolean" }, force: { type: "boolean", default: false }, weight: { type: "string" } } as const;
+  const options = {
+    json: { type: "boolean", default: false },
+    follow: { type: "boolean", default: false },
+    force: { type: "boolean", default: false },
+    weight: { type: "string" },
+  } as const;
   try {
     return parseArgs({ args: [...words], options, allowPositionals: true });
   } catch {

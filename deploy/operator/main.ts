@@ -10,7 +10,7 @@ async function converse(session: Session, lines: AsyncIterable<string>, after: (
   let well = true;
   for await (const line of lines) {
     if (line.trim() === "exit") break;
-    const { text, failed } = await session.evaluate(line);
+    const { text, failed } = await session.evaluate(line, (said) => void process.stdout.write(`${said}\n`));
     if (text !== "") (failed ? process.stderr : process.stdout).write(`${text}\n`);
     well &&= !failed;
     after();

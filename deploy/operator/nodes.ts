@@ -79,18 +79,6 @@ export async function transcoders(caller: Caller): Promise<Output> {
   };
 }
 
-export async function queue(caller: Caller): Promise<Output> {
-  const depth = await call(caller, jobs.depth, {});
-  const lines = depth.map(({ kind, queued, running, failed, oldestS }) => [
-    kind,
-    number(queued),
-    number(running),
-    number(failed),
-    oldestS === 0 ? "–" : duration(oldestS),
-  ]);
-  return { data: { jobs: depth }, text: table(["kind", "queued", "running", "failed", "longest wait"], lines) };
-}
-
 /** What an operator wants to know first, a line each. What cannot be asked is said, too: that is when this is asked. */
 export async function status(caller: Caller): Promise<Output> {
   const parts: Readonly<Record<string, () => Promise<string>>> = {

@@ -5,6 +5,8 @@ import { evaluate } from "./evaluate.ts";
 
 const first = [...new Set(commands.map(({ name }) => name.split(" ")[0]!))];
 
+const say = (text: string): void => void process.stdout.write(`${text}\n`);
+
 export const replOptions: Pick<BrokerOptions, "replOptions"> = {
   replOptions: {
     customCommands: first.map((command) => ({
@@ -14,7 +16,7 @@ export const replOptions: Pick<BrokerOptions, "replOptions"> = {
       // Its own parser would take an option's value for a word.
       allowUnknownOptions: true,
       async action(broker: ServiceBroker, { rawCommand }: { rawCommand: string }) {
-        process.stdout.write(`${(await evaluate(broker, rawCommand)).text}\n`);
+        say((await evaluate(broker, rawCommand, { say, signal: new AbortController().signal })).text);
       },
     })),
   } as never,

@@ -8,13 +8,16 @@ import { evaluate, type Evaluation } from "./evaluate.ts";
 import { replOptions } from "./repl.ts";
 import { joinSocket } from "./socket.ts";
 
+/** Whoever listens ends this process. */
+const NEVER = new AbortController().signal;
+
 /** For the nodes of a cluster to be heard of. */
 const JOIN_MS = 10_000;
 
 export interface Session {
   /** Where there is a cluster: this process as a node of it. */
   readonly broker?: ServiceBroker;
-  evaluate(line: string): Promise<Evaluation>;
+  evaluate(line: string, say?: (said: string) => void): Promise<Evaluation>;
   end(): Promise<void>;
 }
 
@@ -27,7 +30,11 @@ async function overNats(): Promise<Session> {
   const broker = new ServiceBroker({ ...brokerOptions(loadConfig({}, { LOG_FORMAT: "pretty", LOG_LEVEL: "error" })), ...replOptions });
   await broker.start();
   await broker.waitForServices([ring.get.name.split(".")[0]!], JOIN_MS);
-  return { broker, evaluate: async (line) => await evaluate(broker, line), end: async () => await broker.stop() };
+  return {
+    broker,
+    evaluate: async (line, say) => await evaluate(broker, line, say && { say, signal: NEVER }),
+    end: async () => await broker.stop(),
+  };
 }
 
 async function overSocket(): Promise<Session> {

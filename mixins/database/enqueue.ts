@@ -1,6 +1,7 @@
 /** Puts work into the queue, in the transaction of the rows that it is about: both are there, or neither. */
 import { jobPayloads, type JobKind } from "../../services/jobs/contract.ts";
 import { failure } from "../../services/kernel/errors.ts";
+import { traceparent } from "../../services/kernel/trace.ts";
 import { rows, type Tx } from "./sql.ts";
 
 export { PRIORITY, type JobKind } from "../../services/jobs/contract.ts";
@@ -31,8 +32,8 @@ export interface NewJob {
 export async function enqueue(tx: Tx, list: readonly NewJob[]): Promise<readonly JobKind[]> {
   const made = await rows<{ kind: JobKind }>(
     tx,
-    `insert into jobs (kind, video_id, priority, payload, dedupe_key, max_attempts, first_segment, last_segment, needs_bytes, run_at)
-     select kind, video, priority, payload, key, attempts, first, last, needs,
+    `insert into jobs (kind, video_id, priority, payload, dedupe_key, max_attempts, first_segment, last_segment, needs_bytes, trace, run_at)
+     select kind, video, priority, payload, key, attempts, first, last, needs, $11::text,
        case when needs is null then now() + delay * interval '1 s' else 'infinity' end
      from unnest($1::text[], $2::uuid[], $3::integer[], $4::jsonb[], $5::text[], $6::integer[], $7::integer[], $8::integer[], $9::integer[], $10::bigint[])
        as new (kind, video, priority, payload, key, attempts, first, last, delay, needs)
@@ -49,6 +50,7 @@ export async function enqueue(tx: Tx, list: readonly NewJob[]): Promise<readonly
       list.map((job) => job.segments?.last ?? null),
       list.map((job) => job.delaySeconds ?? 0),
       list.map((job) => job.needsBytes ?? null),
+      traceparent() ?? null,
     ],
   );
   return [...new Set(made.map((job) => job.kind))];

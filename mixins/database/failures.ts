@@ -30,6 +30,11 @@ export function isBroken(error: unknown): boolean {
   return sqlState((error as { code?: unknown }).code) === "";
 }
 
+/** Whether a statement would have made a second one of what there is one of: somebody else was quicker. */
+export function isDuplicate(error: unknown): boolean {
+  return (error as { data?: { sqlState?: unknown } } | undefined)?.data?.sqlState === "23505";
+}
+
 function failureOf(error: Error, state: string): Error {
   const { name, message } = error;
   if (passing.test(state) || unreachable.test(name) || (state === "" && broken.test(message))) {

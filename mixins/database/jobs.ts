@@ -66,7 +66,7 @@ export async function failJob(tx: Database | Tx, job: JobRef, { failure, final, 
        run_at = now() + random() * case when free then ${EXCUSED_BACKOFF_S} else least($5, power($6, least(attempts, 30))) end * interval '1 second',
        lease_until = null,
        failure = $3::jsonb
-     from (select free, not free and ($4::boolean or attempts >= max_attempts) as over
+     from (select free, not free and ($4::boolean or attempts - unheard >= max_attempts) as over
            from jobs, lateral (select $7::boolean and created_at > now() - ${EXCUSED_DAYS} * interval '1 day') as rule (free)
            where id = $1) outcome
      where id = $1 and fence = $2 and state = 'running'
@@ -111,12 +111,26 @@ export async function releaseJobs(on: Database | Tx, videoId: string, bytes: num
 export async function reviveJobs(tx: Tx, videoId: string): Promise<readonly JobKind[]> {
   const revived = await rows<{ kind: JobKind }>(
     tx,
-    `update jobs set state = 'queued', attempts = 0, run_at = now(), failure = null, finished_at = null
+    `update jobs set state = 'queued', attempts = 0, unheard = 0, run_at = now(), failure = null, finished_at = null
      where id in (select id from jobs where video_id = $1 and kind like 'video.%' and state in ('failed', 'cancelled') order by id for update)
      returning kind`,
     [videoId],
   );
   return [...new Set(revived.map((job) => job.kind))];
+}
+
+/**
+ * A job of a video that has failed waits again, unless it was to look at bytes that were still to come. Answers its kind; undefined when it has not
+ * failed. The video is locked.
+ */
+export async function reviveJob(tx: Tx, { id, videoId }: { readonly id: string; readonly videoId: string }): Promise<JobKind | undefined> {
+  const revived = await one<{ kind: JobKind }>(
+    tx,
+    `update jobs set state = 'queued', attempts = 0, unheard = 0, run_at = now(), failure = null, finished_at = null
+     where id = $1::bigint and video_id = $2 and state = 'failed' and kind <> 'video.foresee' returning kind`,
+    [id, videoId],
+  );
+  return revived?.kind;
 }
 
 function lost(): never {

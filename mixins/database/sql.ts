@@ -4,6 +4,7 @@
  */
 import type { Client } from "pg";
 import { QueryTypes, type Transaction } from "sequelize";
+import { isTraced, StepKind, traced } from "../../services/kernel/trace.ts";
 import type { Database } from "./connection.ts";
 import { databaseFailure, driverFailure, isBroken } from "./failures.ts";
 
@@ -21,7 +22,7 @@ export type Bind = Scalar | readonly Scalar[];
 /** Every row that the statement answers. */
 export async function rows<T extends object>(on: Database | Tx, text: string, bind: readonly Bind[] = []): Promise<T[]> {
   const { db, transaction: opened } = place(on);
-  return await mapped(db.query<T>(text, { bind: [...bind], type: QueryTypes.SELECT, transaction: opened }));
+  return await mapped(text, async () => await db.query<T>(text, { bind: [...bind], type: QueryTypes.SELECT, transaction: opened }));
 }
 
 /** A statement that is the same each time, but for its values. */
@@ -36,9 +37,9 @@ export interface Prepared {
  * values, so it is for statements that have one good plan. Never part of a transaction.
  */
 export async function prepared<T extends object>(db: Database, { name, text }: Prepared, bind: readonly Bind[]): Promise<T[]> {
-  const connection = (await mapped(db.connectionManager.getConnection({ type: "read" }))) as Client;
+  const connection = (await mapped("connection", async () => await db.connectionManager.getConnection({ type: "read" }))) as Client;
   try {
-    return (await connection.query<T>({ name, text, values: [...bind] })).rows;
+    return (await statement(text, async () => await connection.query<T>({ name, text, values: [...bind] }))).rows;
   } catch (error) {
     // The pool lends nobody a connection that was ended.
     if (isBroken(error)) connection.end().catch(() => {});
@@ -56,22 +57,31 @@ export async function one<T extends object>(on: Database | Tx, text: string, bin
 /** How many rows the statement changed. */
 export async function execute(on: Database | Tx, text: string, bind: readonly Bind[] = []): Promise<number> {
   const { db, transaction: opened } = place(on);
-  return await mapped(db.query(text, { bind: [...bind], type: QueryTypes.BULKUPDATE, transaction: opened }));
+  return await mapped(text, async () => await db.query(text, { bind: [...bind], type: QueryTypes.BULKUPDATE, transaction: opened }));
 }
 
 /** Commits what `work` did, or nothing of it when it throws. */
 export async function transaction<T>(db: Database, work: (tx: Tx) => Promise<T>): Promise<T> {
-  return await mapped(db.transaction(async (opened) => await work({ db, transaction: opened })));
+  return await mapped("transaction", async () => await db.transaction(async (opened) => await work({ db, transaction: opened })));
 }
 
 function place(on: Database | Tx): { db: Database; transaction: Transaction | null } {
   return "transaction" in on && "db" in on ? on : { db: on, transaction: null };
 }
 
-async function mapped<T>(outcome: Promise<T>): Promise<T> {
+async function mapped<T>(text: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await outcome;
+    return await statement(text, work);
   } catch (error) {
     throw databaseFailure(error);
   }
+}
+
+/** What is told of a statement beside how long it took: its text, in which values are numbers of parameters. */
+function statement<T>(text: string, work: () => Promise<T>): Promise<T> {
+  return isTraced() ? traced({ name: `sql ${verbOf(text)}`, kind: StepKind.CLIENT, attributes: { "db.query.text": text } }, work) : work();
+}
+
+function verbOf(text: string): string {
+  return /^\s*([a-z]+)/i.exec(text)?.[1]?.toLowerCase() ?? "statement";
 }

@@ -17,6 +17,7 @@ import { ask, type CallLimits, listen } from "./calls.ts";
 import { type ChunkRange, type ChunkUpload, downloadOf, uploadOf } from "./chunks.ts";
 import type { BinFacts, ChunkLook, ChunkPage, DiskFacts, ListedChunk, ScrubCommand, ScrubFacts, StoredChunk } from "./facts.ts";
 import type { Disk } from "./port.ts";
+import { tracedCalls } from "./traces.ts";
 
 /** 8 MiB at 140 KB/s: where it is slower than that, another disk is faster. An fsync on a busy disk may take seconds in which nothing moves. */
 const BULK = { deadlineMs: 60_000, firstMs: 5000, idleMs: 15_000 };
@@ -25,6 +26,7 @@ const WALK = { deadlineMs: 600_000, firstMs: 15_000, idleMs: 15_000 };
 const CONTROL = { deadlineMs: 5000, firstMs: 5000, idleMs: 5000 };
 
 const SHARED: ClientOptions = {
+  interceptors: [tracedCalls],
   // Its own connections: the two channels of a disk must not wait for each other.
   "grpc.use_local_subchannel_pool": 1,
   // A hung peer is found in 3 s, also between calls.

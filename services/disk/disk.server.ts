@@ -15,6 +15,7 @@ import { Calls } from "./grpc/calls.ts";
 import { sendFramesAsTheyAre } from "./grpc/frames.ts";
 import { addReflection } from "./grpc/reflection.ts";
 import { asFailure } from "./grpc/status.ts";
+import { tracedCalls } from "./grpc/traces.ts";
 import { widenWindows, windowsAreWide } from "./grpc/windows.ts";
 import { DiskHandlers } from "./handlers.ts";
 
@@ -55,12 +56,19 @@ interface DiskServerSettings {
   readonly port: number;
   readonly access: DiskAccess;
   readonly zone: string;
+  /** Whether anybody is told of traces. */
+  readonly traced?: boolean;
 }
 
 export async function startDiskServer({ store, scrubber }: DiskParts, settings: DiskServerSettings, logger: Logger): Promise<DiskServer> {
   const server = new Server({
     ...OPTIONS,
-    interceptors: [sendFramesAsTheyAre, requireSecret(settings.access.secret), refuseMistaken(store.id)],
+    interceptors: [
+      sendFramesAsTheyAre,
+      ...(settings.traced === true ? [tracedCalls] : []),
+      requireSecret(settings.access.secret),
+      refuseMistaken(store.id),
+    ],
   });
   const health = new HealthImplementation();
   const tell = (status: "SERVING" | "NOT_SERVING") => HEALTH_NAMES.forEach((name) => health.setStatus(name, status));

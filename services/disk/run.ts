@@ -5,6 +5,7 @@ import pretty from "pino-pretty";
 import { diskAccess } from "../../config/disks.ts";
 import { countBuffersAsHeap } from "../../config/heap.ts";
 import { type Config, ConfigError, isLoopback, loadConfig } from "../../config/index.ts";
+import { startTracing } from "../../config/tracing.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { startDiskServer } from "./disk.server.ts";
 import { type Files, nodeFiles } from "./files/port.ts";
@@ -42,10 +43,15 @@ async function serve(files: Files): Promise<void> {
     },
     files,
   );
+  const endTracing = await startTracing(config, {
+    service: "tritontube-disk",
+    instance: store.id,
+    tell: (message) => logger.warn(message),
+  });
   const scrubber = await Scrubber.open(store, config.SCRUB_BYTES_PER_SECOND);
   const server = await startDiskServer(
     { store, scrubber },
-    { host: config.DISK_HOST, port: config.DISK_PORT, access, zone: config.ZONE },
+    { host: config.DISK_HOST, port: config.DISK_PORT, access, zone: config.ZONE, traced: config.OTLP_URL !== undefined },
     logger,
   );
   if (!access.tls && !isLoopback({ HOST: config.DISK_HOST })) {
@@ -65,6 +71,7 @@ async function serve(files: Files): Promise<void> {
   ending.abort();
   await Promise.all([server.stop(), sweeping, counting, scrubbing]);
   store.close();
+  await endTracing();
 }
 
 function makeLogger(config: Config): Logger {

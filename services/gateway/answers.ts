@@ -7,6 +7,10 @@ import type { Content } from "./http/reply.ts";
 const FRESH_MS = 2000;
 /** How old one may be of videos that nobody works on, where no event is lost since all services are in this process. Then views are told as late. */
 const STEADY_MS = 30_000;
+/** From this share of its time on an answer is made anew by whoever asks for it, while all go on getting the one before: who asks for what others ask for never waits. */
+const RENEWED_AT = 0.5;
+/** So many at once: a list holds up to three connections to the database, of eight, and two are always left to those who do wait. */
+const RENEWALS_MAX = 2;
 /** 10,000 videos, or 1000 lists of twenty. */
 const BYTES_MAX = 32 * 1024 * 1024;
 /** Of one that is longer, few can be kept: a hundred videos with the longest descriptions. */
@@ -35,6 +39,7 @@ export class Answers {
   /** Count what made answers untrue: one that was on its way meanwhile is neither kept nor shared with who asks later. */
   #changes = 0;
   #listChanges = 0;
+  #renewals = 0;
 
   /** `losesEvents`: a change may be made in another process. */
   constructor({ losesEvents }: { readonly losesEvents: boolean }) {
@@ -43,15 +48,22 @@ export class Answers {
 
   /** The same for everybody who may see it. What `load` fails with, and VIDEO_NOT_FOUND. */
   async video(as: Principal, id: string, load: () => Promise<Made<OwnedAnswer>>): Promise<Content> {
+    const place = { shelf: this.#videos, key: id, changes: () => this.#changes };
+    const flight = `video ${sightOf(as)} ${id}`;
     const kept = this.#videos.get(id);
-    if (kept && maySee(as, kept.of)) return kept.content;
-    return (await this.#once(`video ${sightOf(as)} ${id}`, { shelf: this.#videos, key: id, changes: () => this.#changes }, load)).content;
+    if (!kept || !maySee(as, kept.answer.of)) return (await this.#once(flight, place, load)).content;
+    this.#renewWhenDue(kept, flight, place, load);
+    return kept.answer.content;
   }
 
   /** `question` is everything that the list depends on, but who asks. */
   async list(as: Principal, question: string, load: () => Promise<Made<Content>>): Promise<Content> {
     const key = `${sightOf(as)} ${question}`;
-    return this.#lists.get(key) ?? (await this.#once(key, { shelf: this.#lists, key, changes: () => this.#listChanges }, load));
+    const place = { shelf: this.#lists, key, changes: () => this.#listChanges };
+    const kept = this.#lists.get(key);
+    if (!kept) return await this.#once(key, place, load);
+    this.#renewWhenDue(kept, key, place, load);
+    return kept.answer;
   }
 
   /** A video changed: lists may have it, too. Without an id, there are others in lists. */
@@ -68,6 +80,18 @@ export class Answers {
     this.#videos.delete(id);
   }
 
+  /** Nobody waits for it: what fails is tried again by the next who asks, until the one before is too old. */
+  #renewWhenDue<V extends object>(kept: Kept<V>, flight: string, place: Place<V>, load: () => Promise<Made<V>>): void {
+    if (kept.renewing || performance.now() < kept.renewAt || this.#renewals === RENEWALS_MAX) return;
+    kept.renewing = true;
+    this.#renewals++;
+    const ended = (): void => {
+      kept.renewing = false;
+      this.#renewals--;
+    };
+    this.#once(flight, place, load).then(ended, ended);
+  }
+
   async #once<V extends object>(flight: string, { shelf: shelved, key, changes }: Place<V>, load: () => Promise<Made<V>>): Promise<V> {
     const change = changes();
     const joined = `${change} ${flight}`;
@@ -81,7 +105,8 @@ export class Answers {
     this.#asked.set(joined, answered);
     try {
       const { answer, isSteady } = await loading;
-      if (changes() === change) shelved.set(key, answer, { start, ttl: isSteady ? this.#steadyMs : FRESH_MS });
+      const ttl = isSteady ? this.#steadyMs : FRESH_MS;
+      if (changes() === change) shelved.set(key, { answer, renewAt: start + ttl * RENEWED_AT, renewing: false }, { start, ttl });
       return answer;
     } finally {
       this.#asked.delete(joined);
@@ -89,19 +114,26 @@ export class Answers {
   }
 }
 
+/** An answer, and when it is time for the next one. */
+interface Kept<V> {
+  readonly answer: V;
+  readonly renewAt: number;
+  renewing: boolean;
+}
+
 /** Where an answer is kept, and the count of what makes it untrue. */
 interface Place<V extends object> {
-  readonly shelf: LRUCache<string, V>;
+  readonly shelf: LRUCache<string, Kept<V>>;
   readonly key: string;
   readonly changes: () => number;
 }
 
-function shelf<V extends object>(contentOf: (value: V) => Content): LRUCache<string, V> {
-  return new LRUCache<string, V>({
+function shelf<V extends object>(contentOf: (answer: V) => Content): LRUCache<string, Kept<V>> {
+  return new LRUCache({
     maxSize: BYTES_MAX,
     maxEntrySize: ANSWER_BYTES_MAX,
     // Whoever asks for it compressed has that kept beside it (http/compression.ts).
-    sizeCalculation: (value) => OVERHEAD_BYTES + 2 * contentOf(value).size,
+    sizeCalculation: ({ answer }) => OVERHEAD_BYTES + 2 * contentOf(answer).size,
   });
 }
 

@@ -12,6 +12,7 @@ import { Addresses, callerFor, type Alias } from "./addresses.ts";
 import { aliasesOf } from "./dispatch.ts";
 import { openServer, type HttpServer } from "./http/server.ts";
 import { targetOf } from "./http/reply.ts";
+import { tracedRequests, type Handling } from "./http/traces.ts";
 import { formerRoutes } from "./former-routes.ts";
 import { pageRoutes } from "./page-routes.ts";
 import { apiRoutes } from "./routes.ts";
@@ -81,12 +82,13 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
 
     createServer(this: Gateway) {
       const config = loadConfig();
+      const handle: Handling = (req, res) => {
+        if (this.parts.door.open(req, res)) this.httpHandler(req, res);
+      };
       this.http = openServer({
         certificate: certificateOf(config),
         uploadIdleMs: config.UPLOAD_IDLE_SECONDS * 1000,
-        handle: (req, res) => {
-          if (this.parts.door.open(req, res)) this.httpHandler(req, res);
-        },
+        handle: config.OTLP_URL === undefined ? handle : tracedRequests(handle, config.OTLP_READS),
         finished: (req, request) => this.parts.door.tell(req, request),
       });
       this.server = this.http.server;

@@ -60,14 +60,14 @@ export const jobRoutes: readonly Route<GatewayState>[] = [
     id: "retryJob",
     method: "POST",
     path: `${admin}/:id/retry`,
-    summary: "A failed job is tried again; one of a video together with all that failed of the video.",
+    summary: "A failed job is tried again; one of a failed video together with all that is left of its work.",
     tag,
     needs: "admin",
     limit: "write",
     params: z.strictObject({ id: jobId }),
     query: nothing,
     answers: { 200: { description: "It waits to be done.", json: one(jobSchema) } },
-    errors: ["JOB_NOT_FOUND", "JOB_NOT_FAILED", "VIDEO_NOT_FOUND", "VIDEO_NOT_FAILED"],
+    errors: ["JOB_NOT_FOUND", "JOB_NOT_FAILED", "VIDEO_NOT_FOUND"],
     audit: () => ({}),
     handler: retry,
   }),
@@ -76,6 +76,6 @@ export const jobRoutes: readonly Route<GatewayState>[] = [
 async function retry(_: GatewayState, { caller, as, params: { id } }: Request<{ id: string }>): Promise<Reply> {
   const { videoId } = await call(caller, jobs.get, { id });
   if (videoId === null) await call(caller, jobs.retry, { id });
-  else await call(caller, videos.retry, { id: videoId, as });
+  else await call(caller, videos.retryJob, { id: videoId, job: id, as });
   return ok(await call(caller, jobs.get, { id }));
 }

@@ -6,7 +6,7 @@ import { call } from "../kernel/rpc.ts";
 import { storage } from "../storage/contract.ts";
 import { videos } from "../videos/contract.ts";
 import type { Request, Route } from "./dispatch.ts";
-import { CAPTIONS_BYTES_MAX, webVtt } from "./domain/captions.ts";
+import { CAPTIONS_BYTES_MAX, webVtt } from "../kernel/captions.ts";
 import { batchResultSchema, one, videoSchema } from "./domain/documents.ts";
 import { editionsOf } from "./domain/edition.ts";
 import { API } from "./domain/links.ts";

@@ -9,7 +9,7 @@ import { one, signedSchema } from "./domain/documents.ts";
 import { API, videoPath } from "./domain/links.ts";
 import { byId, captions, nothing, seconds, segment, stream } from "./domain/parameters.ts";
 import { sign, SIGNATURE_SECONDS_MAX } from "./domain/signature.ts";
-import { countedAs } from "./http/client.ts";
+import { countedAs } from "../kernel/address.ts";
 import type { Reply } from "./http/reply.ts";
 import type { Viewer } from "./playback.ts";
 import { route, type GatewayState } from "./state.ts";

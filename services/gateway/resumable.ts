@@ -12,7 +12,7 @@ import { cleanFilename, titleOf } from "./domain/names.ts";
 import { methodOf, UPLOADS_PATH } from "./domain/tus.ts";
 import { problemOf } from "./domain/problem.ts";
 import { videoDocument } from "./domain/video.ts";
-import { countedAs } from "./http/client.ts";
+import { countedAs } from "../kernel/address.ts";
 import type { Answer } from "./http/reply.ts";
 import type { NewTusUpload, TusPorts } from "./tus/ports.ts";
 import { answerTus, type TusLimits } from "./tus/tus.ts";

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { ownBytes } from "../kernel/bytes.ts";
 import { call } from "../kernel/rpc.ts";
-import { CURSOR_LENGTH_MAX, videos, type Video, type VideoPage } from "../videos/contract.ts";
+import { CURSOR_LENGTH_MAX, isSettled, videos, type Video, type VideoPage } from "../videos/contract.ts";
 import type { Request, Route } from "./dispatch.ts";
 import { listOf, one, processingSchema, recommendationSchema, uploadResultSchema, videoSchema } from "./domain/documents.ts";
 import { contentTag, videoTag } from "./domain/edition.ts";
@@ -153,15 +153,8 @@ async function listVideos({ answers }: GatewayState, { caller, as, query }: Requ
   const given = Object.fromEntries(Object.entries(query).filter(([, value]) => value !== undefined)) as ListQuery;
   return await answers.list(as, JSON.stringify(given), async () => {
     const found = await call(caller, videos.list, { ...given, as });
-    return { answer: listed(given, found), isSteady: found.items.every(isSteady) };
+    return { answer: listed(given, found), isSteady: found.items.every((each) => isSettled(each, Date.now())) };
   });
-}
-
-/** Its last pictures come without an event, at most moments after its last segment. */
-const SETTLED_MS = 60_000;
-
-function isSteady({ status, updatedAt }: Video): boolean {
-  return (status === "ready" || status === "failed" || status === "deleted") && Date.parse(updatedAt) < Date.now() - SETTLED_MS;
 }
 
 function listed({ page, limit, cursor, ...filters }: ListQuery, found: VideoPage): Content {
@@ -176,7 +169,10 @@ function listed({ page, limit, cursor, ...filters }: ListQuery, found: VideoPage
 async function getVideo({ answers }: GatewayState, { caller, as, params: { id } }: Request<{ id: string }>): Promise<Reply> {
   return await answers.video(as, id, async () => {
     const of = await call(caller, videos.get, { id, as });
-    return { answer: { of: { id, owner: of.owner, visibility: of.visibility }, content: videoReply(of) }, isSteady: isSteady(of) };
+    return {
+      answer: { of: { id, owner: of.owner, visibility: of.visibility }, content: videoReply(of) },
+      isSteady: isSettled(of, Date.now()),
+    };
   });
 }
 

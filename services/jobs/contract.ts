@@ -22,6 +22,8 @@ export const jobPayloads = {
   "video.audio": z.looseObject({}),
   /** Take the thumbnail. */
   "video.picture": z.looseObject({}),
+  /** Make captions of the lines of text that come with a source. */
+  "video.captions": z.looseObject({}),
   /** Make the storyboard, of segments that are stored. */
   "video.storyboard": z.strictObject({}),
   /** Make the source of a video of the bytes of an upload that is complete. */
@@ -55,6 +57,8 @@ export interface Job {
   readonly maxAttempts: number;
   readonly fence: string;
   readonly payload: Readonly<Record<string, unknown>>;
+  /** The step of a trace that it goes on, if it was made in one. */
+  readonly trace: string | null;
 }
 
 /** Why work failed: `type` from the error table, `message` for a person, `log` the tool's last words (never shown to viewers). */
@@ -102,6 +106,18 @@ export interface JobEntry {
   readonly finishedAt: string | null;
 }
 
+/** A job of a video, and when what happened to it: first claimed at `startedAt`. */
+export interface WorkDone extends Pick<JobEntry, "id" | "kind" | "state" | "attempts" | "worker" | "createdAt" | "finishedAt"> {
+  readonly startedAt: string | null;
+}
+
+export interface WorkHistory {
+  /** Of the requests that it was made for, those that were traced. */
+  readonly traceIds: readonly string[];
+  /** In the order in which it was planned. */
+  readonly work: readonly WorkDone[];
+}
+
 export interface QueueDepth {
   readonly kind: JobKind;
   readonly queued: number;
@@ -124,7 +140,7 @@ export function leaseFactor(attempt: number): number {
 }
 
 export const jobs = contract("jobs", {
-  /** Takes the most urgent job of one kind, if there is one of at least `priorityMin`. `leaseMs` is the lease of a first attempt. Not idempotent: a lost answer costs one lease. */
+  /** Takes the most urgent job of one kind, if there is one of at least `priorityMin`. `leaseMs` is the lease of a first attempt. Not idempotent: a lost answer costs one lease, and no attempt. */
   claim: action({
     params: z.strictObject({
       kind: jobKind,
@@ -137,7 +153,7 @@ export const jobs = contract("jobs", {
     idempotent: false,
     timeoutMs: 5000,
   }),
-  /** Renews the leases of all held jobs at once; answers the ids of those that are still held. `progress` is 0–1. */
+  /** Renews the leases of held jobs at once, and says with the first beat that an attempt has begun; answers the ids of those that are still held. `progress` is 0–1. */
   beat: action({
     params: z.strictObject({
       leaseMs: z.int().min(1000).max(60_000),
@@ -171,9 +187,11 @@ export const jobs = contract("jobs", {
     scope: "cluster",
     idempotent: true,
   }),
+  /** The jobs of a video that are still known. */
+  history: action({ params: z.strictObject({ videoId: uuid }), returns: returns<WorkHistory>(), scope: "cluster", idempotent: true }),
   /** JOB_NOT_FOUND. */
   get: action({ params: z.strictObject({ id: jobId }), returns: returns<JobEntry>(), scope: "cluster", idempotent: true }),
-  /** A failed job that is not a video's waits again, as if it had never been tried: those of a video go on with the video (`videos.retry`). JOB_NOT_FAILED. */
+  /** A failed job that is not a video's waits again, as if it had never been tried: those of a video are for `videos.retryJob`. JOB_NOT_FAILED. */
   retry: action({ params: z.strictObject({ id: jobId }), returns: returns<null>(), scope: "cluster", idempotent: false }),
   depth: action({ params: z.strictObject({}), returns: returns<readonly QueueDepth[]>(), scope: "cluster", idempotent: true }),
 });

@@ -6,7 +6,7 @@ import { repeat, type Repeated } from "../../mixins/repeat.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { implement } from "../kernel/rpc.ts";
 import { jobs } from "./contract.ts";
-import { jobOf, listJobs, retryJob } from "./store/entries.ts";
+import { historyOf, jobOf, listJobs, retryJob } from "./store/entries.ts";
 import { beat, claim, depth, prune, reap, release } from "./store/queue.ts";
 
 /** With a first lease of 3 s, the job of a worker that died is taken again after at most 4 s. */
@@ -42,6 +42,9 @@ const service: ServiceSchema<object, object, object, JobsService> = {
     },
     async list(asked) {
       return await listJobs(this.db, asked);
+    },
+    async history({ videoId }) {
+      return await historyOf(this.db, videoId);
     },
     async get({ id }) {
       return await jobOf(this.db, id);

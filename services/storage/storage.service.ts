@@ -27,7 +27,7 @@ import { Rings } from "./rings.ts";
 
 /** Looks at the ring, and for disks that did not answer. */
 const ROUND_MS = 2000;
-/** What streams of fast readers may hold beyond the first megabyte of each: nine that are as fast as can be. */
+/** What streams of fast readers may hold beyond the first megabyte of each: four that are as fast as can be. */
 const SPARE_BYTES = 64 * 1024 * 1024;
 /** As long as a caller of `fetch` waits. */
 const FETCH_MS = 30_000;

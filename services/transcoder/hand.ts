@@ -8,6 +8,7 @@ import { videos, type SegmentRow } from "../videos/contract.ts";
 import type { SourceFacts } from "./domain/facts.ts";
 import type { Plan } from "./domain/plan.ts";
 import type { StoredRendition } from "./domain/storyboard.ts";
+import type { Urgency } from "./ffmpeg/precedence.ts";
 import { growingSource, offsetOf } from "./growing.ts";
 import type { WithTools } from "./toolbox.ts";
 import type { Hand, Ports } from "./work/ports.ts";
@@ -40,6 +41,7 @@ export function handOf(
       await call(broker, videos.publish, { job, ...about, segments: [...segments] });
     },
     publishThumbnail: async ({ blob, size }) => void (await call(broker, videos.publishThumbnail, { job, blob, size })),
+    publishCaptions: async (captions) => void (await call(broker, videos.publishCaptions, { job, ...captions })),
     stored: async () => await smallestOf(broker, videoId ?? ""),
     async publishStoryboard({ starts, ...about }) {
       await call(broker, videos.publishStoryboard, { job, ...about, starts: [...starts] });
@@ -59,8 +61,13 @@ export function stored(broker: Caller): Pick<Ports, "read" | "put"> {
 }
 
 /** Work that somebody waits for: with every core, and before work that can wait. */
-export async function hurried({ urgentThreads }: WithTools, hand: Hand, work: (hand: Hand) => Promise<void>): Promise<void> {
-  const { tools, done } = hand.tools.hurry();
+export async function hurried(
+  { urgentThreads }: WithTools,
+  urgency: Urgency,
+  hand: Hand,
+  work: (hand: Hand) => Promise<void>,
+): Promise<void> {
+  const { tools, done } = hand.tools.hurry(urgency);
   try {
     await work({ ...hand, tools, means: { ...hand.means, threads: urgentThreads } });
   } finally {

@@ -8,8 +8,10 @@ import { PRIORITY, type Job } from "../jobs/contract.ts";
 import { videos } from "../videos/contract.ts";
 import { transcoder } from "./contract.ts";
 import { ageOf, taskOf, type TaskKind, type TaskOf } from "./domain/plan.ts";
+import type { Urgency } from "./ffmpeg/precedence.ts";
 import { handOf, hurried, stored } from "./hand.ts";
 import { toolbox, type WithTools } from "./toolbox.ts";
+import { takeCaptions } from "./work/captions.ts";
 import { encodeAudio, encodeSpan } from "./work/encode.ts";
 import { foresee } from "./work/foresee.ts";
 import { inspect, type InspectionSettings } from "./work/inspect.ts";
@@ -18,8 +20,11 @@ import type { Hand } from "./work/ports.ts";
 
 /** Work that hardly needs a processor does not wait behind spans; and nothing is played before it was inspected, so that waits for nothing. */
 const LIGHT_SLOTS = 2;
+const CAPTIONS_SLOTS = 1;
 /** The start of a new video, and what a player waits for, do not wait for the end of a span that nobody waits for. */
 const URGENT_SLOTS = 1;
+/** Nor does a leap wait for the start of a video, or for what its viewer would have seen had he not leapt. Each makes one rendition, in a third of the memory of all. */
+const WANTED_SLOTS = 2;
 
 /** The last step of each job ends it, in one transaction with what it made; a failure is the video's, and told to it. */
 const ofVideo = {
@@ -39,10 +44,16 @@ function planned<K extends TaskKind>(kind: K, work: (this: WithTools, task: Task
       if (age === "older") return await hand.ports.planAnew();
       if (age === "newer") throw failure("SERVICE_UNAVAILABLE", "The work was planned by a newer program than this one.");
       const task = taskOf(kind, job.payload);
-      if (job.priority < PRIORITY.start) await work.call(this, task, hand);
-      else await hurried(this, hand, async (ours) => await work.call(this, task, ours));
+      const urgency = urgencyOf(job);
+      if (urgency === undefined) await work.call(this, task, hand);
+      else await hurried(this, urgency, hand, async (ours) => await work.call(this, task, ours));
     },
   };
+}
+
+function urgencyOf({ priority }: Job): Urgency | undefined {
+  if (priority >= PRIORITY.wanted) return "wanted";
+  return priority >= PRIORITY.start ? "start" : undefined;
 }
 
 function inspection(): InspectionSettings {
@@ -62,9 +73,12 @@ const service: ServiceSchema<object, object, object, WithTools> = {
         { kinds: ["video.foresee"], slots: LIGHT_SLOTS },
         // Of the sound a film has many: pictures do not wait behind all of them.
         { kinds: ["video.picture", "video.storyboard", "video.audio"], slots: LIGHT_SLOTS },
+        // Apart: all of a source is read for them, and nobody waits for that.
+        { kinds: ["video.captions"], slots: CAPTIONS_SLOTS },
         { kinds: ["video.audio"], slots: URGENT_SLOTS, priorityMin: PRIORITY.start },
         { kinds: ["video.span"], slots: loadConfig().TRANSCODER_SLOTS },
         { kinds: ["video.span"], slots: URGENT_SLOTS, priorityMin: PRIORITY.start },
+        { kinds: ["video.span"], slots: WANTED_SLOTS, priorityMin: PRIORITY.wanted },
       ],
       kinds: {
         "video.inspect": {
@@ -82,6 +96,11 @@ const service: ServiceSchema<object, object, object, WithTools> = {
         "video.span": planned("video.span", encodeSpan),
         "video.audio": planned("video.audio", encodeAudio),
         "video.picture": planned("video.picture", takePicture),
+        "video.captions": planned("video.captions", async function (task, hand) {
+          const empty = await takeCaptions(task, hand);
+          if (empty.length > 0)
+            this.logger.warn("nothing is left of lines of text of a source", { blob: task.source.blob, languages: empty });
+        }),
         "video.storyboard": {
           ...ofVideo,
           async work(job, control) {

@@ -1,5 +1,6 @@
 /** Passwords that are shown: compared slowly, by few at once, and not for long by whoever guesses. */
 import { limits } from "../limits/contract.ts";
+import { countedAs } from "../kernel/address.ts";
 import { failure } from "../kernel/errors.ts";
 import { Permits } from "../kernel/permits.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
@@ -30,7 +31,7 @@ const turns = new Permits(AT_ONCE, { waitingMax: WAITING_MAX, refusal: "Too many
 export async function provePassword(db: Database, caller: Caller, { by, password, address }: ShownPassword): Promise<Identity> {
   const whom = "name" in by ? by.name.toLowerCase() : by.id;
   const spent = [
-    { key: `password/${address}`, ...ADDRESS },
+    { key: `password/${countedAs(address)}`, ...ADDRESS },
     { key: `password/${whom}`, ...NAME },
   ];
   const refused = (await call(caller, limits.spend, { spent })).filter((level) => level.refused);

@@ -1,6 +1,6 @@
 /** The catalogue: the life of a video, from its upload to its last segment. */
 import { z } from "zod";
-import { jobKind, jobReport, type WorkFailure } from "../jobs/contract.ts";
+import { jobId, jobKind, jobReport, type WorkFailure } from "../jobs/contract.ts";
 import { SEGMENT_BATCH_MAX } from "../kernel/limits.ts";
 import { principal } from "../kernel/principal.ts";
 import { action, contract, event, returns } from "../kernel/rpc.ts";
@@ -9,7 +9,7 @@ import type { VideoStatus } from "./domain/lifecycle.ts";
 import { sorts } from "./domain/listing.ts";
 import type { Reason } from "./domain/recommendations.ts";
 
-export type { VideoStatus } from "./domain/lifecycle.ts";
+export { isSettled, type VideoStatus } from "./domain/lifecycle.ts";
 /** A title of 200 characters of three bytes each, an id, and their wrapping. */
 export const CURSOR_LENGTH_MAX = 1500;
 
@@ -332,6 +332,8 @@ export const videos = contract("videos", {
   purge: action({ params: asked, returns: returns<null>(), scope: "cluster", idempotent: true }),
   /** A failed video is processed again from where it failed. VIDEO_NOT_FAILED. */
   retry: action({ params: asked, returns: returns<Video>(), scope: "cluster", idempotent: false }),
+  /** A job of it that has failed is done again: of a failed video with all that is left, else alone. JOB_NOT_FAILED. */
+  retryJob: action({ params: asked.extend({ job: jobId }), returns: returns<null>(), scope: "cluster", idempotent: false }),
   /** What was uploaded, for its owner. VIDEO_NOT_FOUND for everybody else, and until it is there. */
   source: action({ params: asked, returns: returns<VideoBlob & { filename: string }>(), scope: "cluster", idempotent: true }),
   /** Videos for whoever watches this one, each with its reason. */
@@ -442,7 +444,7 @@ export const videos = contract("videos", {
     scope: "cluster",
     idempotent: false,
   }),
-  /** The plan of a video that is in process is of no use any more: its work is dropped with what it made, and its source is inspected again. JOB_LOST. */
+  /** The plan of a video that is in process is of no use any more: its work is dropped with what it made, and its source is inspected again. Of one that is ready only the job fails. JOB_LOST. */
   planAnew: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: false }),
   /** Segments of one rendition that are durable. The initialisation is the same for every span; another one is TRANSCODE_FAILED, unless a single job makes the rendition: then it starts over. */
   publish: action({
@@ -460,6 +462,13 @@ export const videos = contract("videos", {
   }),
   publishThumbnail: action({
     params: z.strictObject({ job: jobRef, blob: sha256, size: z.int().positive() }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  /** That came with the source. Those that a person has brought in the same language stay. JOB_LOST. */
+  publishCaptions: action({
+    params: z.strictObject({ job: jobRef, language, blob: sha256, size: z.int().positive() }),
     returns: returns<null>(),
     scope: "cluster",
     idempotent: true,
@@ -482,7 +491,7 @@ export const videos = contract("videos", {
   finish: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: false }),
   /**
    * A job of a video failed. Excused, or with attempts left and not `final`, it is queued again; else the video is `failed` with this reason and its other jobs are cancelled,
-   * but for a picture, which a video can do without.
+   * but for a picture or captions, which a video can do without.
    */
   fail: action({
     params: jobReport,

@@ -9,22 +9,22 @@ import { jobsCancelled } from "../jobs/contract.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { broadcast, implement } from "../kernel/rpc.ts";
 import { videoChanged, videos, type Video } from "./contract.ts";
+import { isQuiet } from "./domain/lifecycle.ts";
+import { isListed } from "./domain/listing.ts";
+import { KnownVideos } from "./known.ts";
+import { Lists } from "./lists.ts";
 import { owners } from "./owners.ts";
 import type { VideosService } from "./self.ts";
 import { abandon, arrive, reserve } from "./store/arrival.ts";
 import { create, notFound, visible, type Change } from "./store/catalogue.ts";
-import type { DescribedRow } from "./store/described.ts";
 import { emptyTrash } from "./store/edits.ts";
 import { arrivedSource } from "./store/foreseen.ts";
 import { grew } from "./store/foresight.ts";
-import { GatheredVideos } from "./store/gathered.ts";
 import { forgetOldKeys } from "./store/idempotency.ts";
-import { listVideos } from "./store/listing.ts";
 import { forgetOldPlays } from "./store/plays.ts";
 import { workOn } from "./store/read.ts";
 import { videoFields, videoModel, type VideoRow } from "./store/video.model.ts";
-import { processingOf, statusOf, videoOf } from "./store/views.ts";
-import { Totals } from "./totals.ts";
+import { processingOf, statusOf } from "./store/views.ts";
 import { viewers } from "./viewers.ts";
 import { workers } from "./workers.ts";
 
@@ -38,16 +38,16 @@ const service: ServiceSchema<object, object, object, VideosService> = {
   actions: implement<VideosService>()(videos, {
     async create({ as, request, ...video }) {
       const asked = request && { ...request, owner: as.id ?? as.role };
-      const change = await create(this.db, { ...video, owner: as.id, request: asked });
-      await this.announce(change);
-      return await this.video(change.id);
+      const creating = create(this.db, { ...video, owner: as.id, request: asked });
+      await this.announce(creating, video.id);
+      return await this.video((await creating).id);
     },
     async reserve({ as, ...video }) {
-      await this.announce(await reserve(this.db, { ...video, owner: as.id }));
+      await this.announce(reserve(this.db, { ...video, owner: as.id }), video.id);
       return await this.video(video.id);
     },
     async arrive({ id, source }) {
-      return await this.announce(await arrive(this.db, id, source));
+      return await this.announce(arrive(this.db, id, source), id);
     },
     async grew(growth) {
       await announceJobs(this.broker, await grew(this.db, growth));
@@ -57,19 +57,21 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       return await arrivedSource(this.db, id);
     },
     async abandon({ id }) {
-      return await this.announce(await abandon(this.db, id));
+      return await this.announce(abandon(this.db, id), id);
     },
     async get({ id, as }) {
       return visible(as, await this.video(id));
     },
     async list(listing) {
-      const { rows, nextCursor, corrected } = await listVideos(this.db, listing, this.totals.guess);
+      const found = await this.lists.page(listing);
+      const { nextCursor, corrected } = found;
       const searched = corrected === null ? listing : { ...listing, q: corrected };
       const isWhole = nextCursor === null && listing.page === 1 && listing.cursor === undefined;
-      const [items, { total, estimated }] = await Promise.all([
-        this.views(rows),
-        isWhole ? { total: rows.length, estimated: false } : this.totals.of(searched),
-      ]);
+      const describing = this.known.all(found.ids);
+      const [described, length] = await Promise.all([describing, isWhole ? undefined : this.lists.total(searched)]);
+      if (described.length === 0 || !described.every((video) => isQuiet(video, Date.now()))) this.lists.forgetPage(listing);
+      const items = described.filter((video) => isListed(listing.as, listing, video));
+      const { total, estimated } = length ?? { total: items.length, estimated: false };
       return { items, total, totalEstimated: estimated, hasMore: nextCursor !== null, nextCursor, corrected };
     },
     async status({ id, as }, ctx) {
@@ -90,14 +92,15 @@ const service: ServiceSchema<object, object, object, VideosService> = {
   }),
 
   created() {
-    this.gathered = new GatheredVideos(this.db);
-    this.totals = new Totals(this.db);
+    const losesEvents = loadConfig().NATS_URL !== undefined;
+    this.known = new KnownVideos(this.db, { losesEvents });
+    this.lists = new Lists(this.db, { losesEvents });
   },
 
   async started() {
     const { TRASH_DAYS } = loadConfig();
     const tidy = async (): Promise<void> => {
-      const purged = await emptyTrash(this.db, TRASH_DAYS);
+      const purged = await emptyTrash(this.db, TRASH_DAYS).finally(() => this.forget());
       if (purged > 0) this.logger.info("videos that had been in the trash for too long were purged", { purged, days: TRASH_DAYS });
       await forgetOldKeys(this.db);
       await forgetOldPlays(this.db);
@@ -119,20 +122,23 @@ const service: ServiceSchema<object, object, object, VideosService> = {
     },
 
     async video(this: VideosService, id: string): Promise<Video> {
-      const row = await this.gathered.find(id);
-      const [video] = row ? await this.views([row]) : [];
-      if (!video) throw notFound(id);
+      const video = await this.known.find(id);
+      if (video === undefined || video.status === "deleted") throw notFound(id);
       return video;
     },
 
-    async views(this: VideosService, rows: readonly DescribedRow[]): Promise<Video[]> {
-      const unready = rows.map((row) => ({ id: row.id, status: statusOf(row) })).filter(({ status }) => status !== "ready");
-      const work = await workOn(this.db, unready);
-      return rows.map((row) => videoOf(row, work.get(row.id)));
+    forget(this: VideosService, id?: string): void {
+      this.known.forget(id);
+      this.lists.forget();
     },
 
-    async announce(this: VideosService, { id, status, enqueued, cancelled }: Change): Promise<null> {
-      this.totals.forget();
+    async announce(this: VideosService, changing: Promise<Change | undefined>, about?: string): Promise<null> {
+      // What fails may have been done all the same: of a commit the answer can be all that is lost.
+      await changing.catch(() => this.forget(about));
+      const change = await changing;
+      if (!change) return null;
+      const { id, status, enqueued, cancelled } = change;
+      this.forget(id);
       if (status) await broadcast(this.broker, videoChanged, { id, status });
       if (cancelled) await broadcast(this.broker, jobsCancelled, { videoId: id });
       await announceJobs(this.broker, enqueued ?? []);

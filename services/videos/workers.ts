@@ -2,6 +2,7 @@
 import { broadcast, type Handlers } from "../kernel/rpc.ts";
 import { segmentsStored, type videos } from "./contract.ts";
 import type { VideosService } from "./self.ts";
+import { publishCaptions } from "./store/captions.ts";
 import { reuse } from "./store/reuse.ts";
 import { publishStoryboard } from "./store/storyboard.ts";
 import { foresee } from "./store/foresight.ts";
@@ -17,27 +18,28 @@ type Told =
   | "publish"
   | "publishThumbnail"
   | "publishStoryboard"
+  | "publishCaptions"
   | "defer"
   | "finish"
   | "fail";
 
 export const workers: Pick<Handlers<typeof videos, VideosService>, Told> = {
   async begin({ job }) {
-    return await this.announce(await begin(this.db, job));
+    return await this.announce(begin(this.db, job));
   },
   async reuse({ job, recipe }) {
-    const { change } = await reuse(this.db, job, recipe);
-    if (change) await this.announce(change);
-    return change !== undefined;
+    const reusing = reuse(this.db, job, recipe);
+    await this.announce(reusing);
+    return (await reusing) !== undefined;
   },
   async applyPlan({ job, ...plan }) {
-    return await this.announce(await applyPlan(this.db, job, plan));
+    return await this.announce(applyPlan(this.db, job, plan));
   },
   async foresee({ job, ...foresight }) {
-    return await this.announce(await foresee(this.db, job, foresight));
+    return await this.announce(foresee(this.db, job, foresight));
   },
   async planAnew({ job }) {
-    return await this.announce(await planAnew(this.db, job));
+    return await this.announce(planAnew(this.db, job));
   },
   async publish({ job, ...publication }) {
     await broadcast(this.broker, segmentsStored, { id: await publish(this.db, job, publication) });
@@ -48,15 +50,18 @@ export const workers: Pick<Handlers<typeof videos, VideosService>, Told> = {
     return null;
   },
   async publishStoryboard({ job, ...storyboard }) {
-    return await this.announce(await publishStoryboard(this.db, job, storyboard));
+    return await this.announce(publishStoryboard(this.db, job, storyboard));
+  },
+  async publishCaptions({ job, ...captions }) {
+    return await this.announce(publishCaptions(this.db, job, captions));
   },
   async defer({ job, made }) {
-    return await this.announce(await defer(this.db, job, made));
+    return await this.announce(defer(this.db, job, made));
   },
   async finish({ job }) {
-    return await this.announce(await finish(this.db, job));
+    return await this.announce(finish(this.db, job));
   },
   async fail({ job, ...report }) {
-    return await this.announce(await fail(this.db, job, report));
+    return await this.announce(fail(this.db, job, report));
   },
 };

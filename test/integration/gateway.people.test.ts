@@ -163,6 +163,59 @@ describe("a session", () => {
   });
 });
 
+type Shown = Readonly<Record<"token" | "session" | "password", Record<string, string>>>;
+const everythingOf = async (who: Person): Promise<Shown> => ({
+  token: { ...who.headers },
+  session: fromPage((await signIn(who.user.name)).cookie),
+  password: basic(who.user.name, PASSWORD),
+});
+const statusesAt = async (path: string, shown: Shown): Promise<number[]> =>
+  await Promise.all([shown.token, shown.session, shown.password].map(async (headers) => (await get(path, headers)).status));
+const eventuallyAt = async (path: string, shown: Shown, statuses: readonly number[]): Promise<void> =>
+  void (await eventually(async () => String(await statusesAt(path, shown)) === String(statuses), {
+    what: `${path}: ${statuses.join(" ")}`,
+  }));
+const changeUser = async (who: Person, body: object): Promise<number> =>
+  (await send("PATCH", `/users/${who.user.id}`, { headers: admin.headers, body })).status;
+
+describe("what was shown before its user", () => {
+  it("was disabled lets nobody in, nor when the user comes back, but for the password", async () => {
+    const bob = await gateway.person("uploader");
+    const shown = await everythingOf(bob);
+    expect(await statusesAt("/tokens", shown)).toEqual([200, 200, 200]);
+    expect(await changeUser(bob, { disabled: true })).toBe(200);
+    await eventuallyAt("/tokens", shown, [401, 401, 401]);
+    expect(await changeUser(bob, { disabled: false })).toBe(200);
+    await eventuallyAt("/tokens", shown, [401, 401, 200]);
+  });
+
+  it("had a lesser role opens no more than that role does", async () => {
+    const bob = await gateway.person("admin");
+    const shown = await everythingOf(bob);
+    expect(await statusesAt("/admin/audit", shown)).toEqual([200, 200, 200]);
+    expect(await changeUser(bob, { role: "viewer" })).toBe(200);
+    await eventuallyAt("/admin/audit", shown, [403, 403, 403]);
+    expect(await statusesAt("/tokens", shown)).toEqual([200, 200, 200]);
+  });
+
+  it.each<[string, (who: Person, shown: Shown) => Promise<number>, number]>([
+    [
+      "changed the password",
+      async (_, { session }) =>
+        (await send("PUT", "/session/password", { headers: session, body: { password: PASSWORD, next: "another long one" } })).status,
+      204,
+    ],
+    ["was given another password", async (who) => await changeUser(who, { password: "another long one" }), 200],
+  ])("%s opens nothing any more: neither the session nor the former password", async (_what, changed, status) => {
+    const bob = await gateway.person("uploader");
+    const shown = await everythingOf(bob);
+    expect(await statusesAt("/tokens", shown)).toEqual([200, 200, 200]);
+    expect(await changed(bob, shown)).toBe(status);
+    await eventuallyAt("/tokens", shown, [200, 401, 401]);
+    expect((await get("/tokens", basic(bob.user.name, "another long one"))).status).toBe(200);
+  });
+});
+
 describe("a role", () => {
   it.each([
     ["GET", "/users"],

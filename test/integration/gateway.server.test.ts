@@ -101,6 +101,45 @@ describe("limits", () => {
     expect(statusesOf(answers)).toEqual(new Set([401, 429]));
   });
 
+  it.each([
+    ["IPv4", ["198.51.100.20", "::ffff:198.51.100.20", "::FFFF:c633:6414", "0:0:0:0:0:ffff:198.51.100.20", "0000::ffff:c633:6414"]],
+    ["IPv6", ["2001:db8:7:9::1", "2001:DB8:7:9::2", "2001:0db8:0007:0009:0:0:0:3", "2001:db8:7:9:0::4%eth0", "2001:db8:7:9:a:b:192.0.2.1"]],
+  ])("are not evaded by another spelling of an address of %s", async (_, spellings) => {
+    const answers = await untilAllRefused((index) => get(spellings[index % spellings.length]!));
+    expect(statusesOf(answers)).toEqual(new Set([401, 429]));
+    expect(letIn(answers)).toBeLessThan(LET_IN_MAX);
+  });
+
+  it("are not evaded by a header that no proxy of ours writes", async () => {
+    const names = ["X-Real-IP", "Forwarded", "X-Client-IP", "True-Client-IP", "CF-Connecting-IP"];
+    const answers = await untilAllRefused((index) => {
+      const name = names[index % names.length]!;
+      return get("198.51.100.40", { [name]: `${name === "Forwarded" ? "for=" : ""}192.0.2.${index % 256}` });
+    });
+    expect(statusesOf(answers)).toEqual(new Set([401, 429]));
+    expect(letIn(answers)).toBeLessThan(LET_IN_MAX);
+  });
+
+  it("are not evaded by another spelling of a path, nor by another path of the same kind", async () => {
+    const paths = [
+      "/tokens",
+      "/tokens?",
+      "/%74okens",
+      "/tokens/",
+      "//tokens",
+      "/TOKENS",
+      "/tokens?x=1",
+      "/./tokens",
+      `/users/${randomUUID()}`,
+    ];
+    const answers = await untilAllRefused((index) =>
+      ask(gateway.url, `${API}${paths[index % paths.length]}`, { headers: { "X-Forwarded-For": "198.51.100.60" } }),
+    );
+    expect(letIn(answers)).toBeLessThan(LET_IN_MAX);
+    const others = answers.filter(({ status }) => status !== 401 && status !== 429);
+    expect(others.filter(({ status }) => status < 400 || status >= 500)).toEqual([]);
+  });
+
   it("count single frames of videos apart from what a player reads", async () => {
     expect((await thumbnail("")).headers["ratelimit-policy"]).toBe('"media";q=6000;w=60');
     expect((await thumbnail("?t=1")).headers["ratelimit-policy"]).toBe('"still";q=120;w=60');
@@ -127,6 +166,20 @@ it("is not told who asks by a peer that is no proxy of ours", async () => {
     await gateway.stop();
   }
 });
+
+/** Those that were let in: a limit of its own for each of five ways would let in 600. */
+const letIn = (answers: readonly HttpAnswer[]): number => answers.filter(({ status }) => status === 401).length;
+const LET_IN_MAX = 240;
+
+/** Asks a thousand times at most, until most of what is asked at once is refused. */
+async function untilAllRefused(once: (index: number) => Promise<HttpAnswer>): Promise<HttpAnswer[]> {
+  const answers: HttpAnswer[] = [];
+  for (;;) {
+    const some = await Promise.all(Array.from({ length: 50 }, (_, index) => once(answers.length + index)));
+    answers.push(...some);
+    if (letIn(some) < 10 || answers.length >= 1000) return answers;
+  }
+}
 
 /** Asks until it is refused: what is let in meanwhile depends on how long it takes, since some of it comes back each second. */
 async function untilRefused(once: (index: number) => Promise<HttpAnswer>): Promise<HttpAnswer[]> {

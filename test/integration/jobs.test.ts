@@ -5,7 +5,7 @@ import { execute, one, rows, transaction, type Database } from "../../mixins/dat
 import { worker, type WithWorker, type WorkControl, type WorkerGroup, type WorkerOptions } from "../../mixins/worker.mixin.ts";
 import { jobs, type Job, type JobKind } from "../../services/jobs/contract.ts";
 import jobsService from "../../services/jobs/jobs.service.ts";
-import { jobOf, listJobs, retryJob } from "../../services/jobs/store/entries.ts";
+import { jobOf } from "../../services/jobs/store/entries.ts";
 import { beat, claim, prune, reap, release } from "../../services/jobs/store/queue.ts";
 import { ERRORS, errorType, failure } from "../../services/kernel/errors.ts";
 import { call } from "../../services/kernel/rpc.ts";
@@ -106,6 +106,7 @@ describe("the queue", () => {
   it("takes a job away when its lease ran out: the next holder has a higher fence, and the former one is told that the job is lost", async () => {
     await add({});
     const first = await claimed();
+    await beat(db, { leaseMs: 3000, held: [{ ...refOf(first), progress: 0 }] });
     await expire(first.id);
     expect(await reap(db)).toEqual([kind]);
     const second = await claimed();
@@ -124,6 +125,29 @@ describe("the queue", () => {
     } finally {
       await broker.stop();
     }
+  });
+
+  it("counts no attempt of which nobody heard: the answer was lost on its way to the worker", async () => {
+    await add({ maxAttempts: 1 });
+    for (let lost = 0; lost < 10; lost++) {
+      const { id, attempts, maxAttempts } = await claimed();
+      expect(attempts).toBeLessThanOrEqual(maxAttempts);
+      await expire(id);
+      await reap(db);
+    }
+    const { id } = await claimed();
+    expect(await jobOf(db, id)).toMatchObject({ state: "running", attempts: 1 });
+    // Whoever has far too much to do has more time each time to say that it lives.
+    expect(await minutesLeft(id)).toBe(16);
+  });
+
+  it("counts an attempt once, however often its worker shows that it lives", async () => {
+    await add({});
+    const job = await claimed();
+    for (let beats = 0; beats < 3; beats++) await beat(db, { leaseMs: 3000, held: [{ ...refOf(job), progress: 0 }] });
+    expect(await jobOf(db, job.id)).toMatchObject({ attempts: 1 });
+    expect(await release(db, refOf(job))).toBe(kind);
+    expect(await stateOf(job.id)).toMatchObject({ attempts: 0 });
   });
 
   it("gives each attempt twice the time of the one before to show that its worker lives, to sixteen times, and as much with each renewal", async () => {
@@ -368,7 +392,9 @@ describe("a worker", () => {
   it("gives up a job that killed its workers too often, without trying it", async () => {
     await add({ maxAttempts: 2 });
     for (let round = 0; round < 2; round++) {
-      await expire((await claimed()).id);
+      const job = await claimed();
+      await beat(db, { leaseMs: 3000, held: [{ ...refOf(job), progress: 0 }] });
+      await expire(job.id);
       await reap(db);
     }
     broker = await startServices(database.url, jobsService, service({}));
@@ -376,44 +402,5 @@ describe("a worker", () => {
     const found = await eventually(async () => await one<{ failure: { type: string } }>(db, failed));
     expect(found.failure.type).toBe("JOB_ABANDONED");
     expect(began).toHaveLength(0);
-  });
-});
-
-const failedCollection = async (): Promise<string> => {
-  const made = await rows<{ id: string }>(
-    db,
-    `insert into jobs (kind, state, attempts, finished_at, failure, dedupe_key)
-     values ('chunks.collect', 'failed', 5, now(), '{"type": "INTERNAL", "message": "It broke."}', 'once') returning id`,
-  );
-  return made[0]!.id;
-};
-
-describe("what operators see of the queue", () => {
-  it("is the newest first, page by page, of a kind and a state", async () => {
-    await add({}, {}, {});
-    const failed = await failedCollection();
-    const all = await listJobs(db, { limit: 2 });
-    expect(all[0]).toMatchObject({ id: failed, kind: "chunks.collect", state: "failed", failure: { type: "INTERNAL" }, videoId: null });
-    const older = await listJobs(db, { limit: 100, before: all[1]!.id });
-    expect([all.length, older.length]).toEqual([2, 2]);
-    expect(older.every(({ id }) => BigInt(id) < BigInt(all[1]!.id))).toBe(true);
-    expect((await listJobs(db, { limit: 100, state: "failed" })).map(({ id }) => id)).toEqual([failed]);
-    expect(await listJobs(db, { limit: 100, kind })).toHaveLength(3);
-  });
-
-  it("shows what waits for bytes of an upload, without a time", async () => {
-    await add({ needsBytes: 1000 }, {});
-    const [due, waiting] = await listJobs(db, { limit: 2 });
-    expect([waiting?.state, waiting?.runAt, due?.runAt]).toEqual(["queued", null, expect.stringMatching(/^20.*Z$/)]);
-    expect(await jobOf(db, waiting!.id)).toEqual(waiting);
-  });
-
-  it("is tried again when it has failed, as if it had never been tried, and not else", async () => {
-    const id = await failedCollection();
-    expect(await retryJob(db, id)).toBe("chunks.collect");
-    expect(await jobOf(db, id)).toMatchObject({ state: "queued", attempts: 0, failure: null, finishedAt: null });
-    expect(await typeOf(retryJob(db, id))).toBe("JOB_NOT_FAILED");
-    expect(await typeOf(retryJob(db, await failedCollection()))).toBe("JOB_NOT_FAILED");
-    expect(await typeOf(jobOf(db, "999999999"))).toBe("JOB_NOT_FOUND");
   });
 });

@@ -1,4 +1,5 @@
 import { mkdtemp, rm } from "node:fs/promises";
+import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { ServiceBroker } from "moleculer";
@@ -7,8 +8,12 @@ import { joinSocket, openSocket } from "../../deploy/operator/socket.ts";
 import { openDatabase } from "../../mixins/database/connection.ts";
 import { execute, type Database } from "../../mixins/database/sql.ts";
 import blobsService from "../../services/blobs/blobs.service.ts";
-import { call } from "../../services/kernel/rpc.ts";
+import { broadcast, call } from "../../services/kernel/rpc.ts";
 import { ring } from "../../services/ring/contract.ts";
+import { jobs } from "../../services/jobs/contract.ts";
+import jobsService from "../../services/jobs/jobs.service.ts";
+import { videoChanged } from "../../services/videos/contract.ts";
+import videosService from "../../services/videos/videos.service.ts";
 import ringService from "../../services/ring/ring.service.ts";
 import { startDisks, type TestDisks } from "../support/disks.ts";
 import { eventually } from "../support/eventually.ts";
@@ -28,7 +33,7 @@ beforeAll(async () => {
     .slice(0, 3)
     .map(({ address }) => address)
     .join(",");
-  broker = await startServices(database.url, ringService, blobsService);
+  broker = await startServices(database.url, ringService, blobsService, jobsService, videosService);
   await eventually(() => call(broker, ring.get, {}));
   await execute(db, "insert into chunks (sha256, size) select sha256(n::text::bytea), 1048576 from generate_series(1, 1000) as n");
 });
@@ -106,6 +111,37 @@ describe("an operator", () => {
     expect(await said("repairs")).toMatch(new RegExp(`^${disks.disks[0]!.id.slice(0, 8)} +7 +7.0 MiB`, "m"));
   });
 
+  it("has work that failed tried again, by the id that it is listed with", async () => {
+    const insert = `insert into jobs (kind, payload, state, failure, finished_at, attempts)
+      values ('disk.compare', '{"disk":"01890000-0000-7000-8000-000000000000"}', 'failed', '{"type":"DISK_UNAVAILABLE","message":"it was away"}', now(), 5)`;
+    await execute(db, insert);
+    const [, id] = /^ *(\d+) +disk\.compare +– +5 .*DISK_UNAVAILABLE: it was away$/m.exec(await said("jobs failed"))!;
+    expect(await said(`job retry ${id}`)).toBe(`the job ${id} (disk.compare) is tried again`);
+    expect(await call(broker, jobs.get, { id: id! })).toMatchObject({ state: "queued", attempts: 0 });
+    expect(await said("jobs failed")).toBe("no job is failed");
+    expect(await refused(`job retry ${id}`)).toContain("JOB_NOT_FAILED");
+    expect(await refused("job retry all")).toContain('"jobs failed" lists them');
+    expect(await refused("jobs lost")).toContain("say queued, running, done, failed, cancelled");
+  });
+
+  it("hears what services tell each other, as long as it listens", async () => {
+    const heard: string[] = [];
+    const ending = new AbortController();
+    const listening = evaluate(broker, "events --follow --json", { say: (line) => heard.push(line), signal: ending.signal });
+    const told = async (): Promise<boolean> => {
+      await broadcast(broker, videoChanged, { id: "a", status: "ready" });
+      return heard.length > 0;
+    };
+    await eventually(told, { what: "an event to be heard" });
+    expect(JSON.parse(heard[0]!)).toMatchObject({ event: "video.changed", payload: { id: "a", status: "ready" } });
+    ending.abort();
+    expect(await listening).toMatchObject({ failed: false });
+    const before = heard.length;
+    await broadcast(broker, videoChanged, { id: "b", status: "ready" });
+    expect(heard).toHaveLength(before);
+    expect(await refused("jobs --follow")).toBe("INVALID_REQUEST: Say it so: jobs [state]");
+  });
+
   it("has a disk verified, or left in peace", async () => {
     const disk = disks.disks[1]!.id.slice(0, 8);
     expect(await said(`disk scrub ${disk} pause`)).toMatch(/up .* paused at /);
@@ -123,8 +159,26 @@ describe("an operator", () => {
     expect(await refused(`ring weight ${disks.disks[0]!.id} heavy`)).toContain('"heavy" is no weight');
     expect(JSON.parse(await refused("ring drain ffffffffffff --json"))).toMatchObject({ error: { code: "DISK_NOT_FOUND" } });
     for (const line of (await said("help")).split("\n").slice(1))
-      expect(line).toMatch(/^(ring|disks?|storage|repairs|status|nodes|videos?|jobs|transcoders|config)/);
+      expect(line).toMatch(/^(ring|disks?|storage|repairs|status|nodes|videos?|jobs?|events|trace|transcoders|config)/);
     expect(await said("")).toBe("");
+  });
+
+  it("is hung up on when he does not read what he asked to be told", async () => {
+    const folder = await mkdtemp(join(tmpdir(), "tritontube-operator-"));
+    const socket = (await openSocket(folder, broker))!;
+    const deaf = createConnection(join(folder, "operator.sock"));
+    deaf.pause().write("events --follow --json\n");
+    const listeners = (): number => broker.services.filter(({ name }) => name.startsWith("$operator")).length;
+    await eventually(() => listeners() === 1);
+    const hungUp = async (): Promise<boolean> => {
+      await broadcast(broker, videoChanged, { id: "x".repeat(100_000), status: "ready" });
+      return listeners() === 0;
+    };
+    await eventually(hungUp, { what: "nobody to listen any more" });
+    expect(deaf.bytesRead).toBeLessThan(1024 * 1024);
+    deaf.destroy();
+    await socket.stop();
+    await rm(folder, { recursive: true });
   });
 
   it("speaks to a process through a socket in its data folder, which only its own user may open", async () => {
@@ -133,9 +187,18 @@ describe("an operator", () => {
     await (await openSocket(folder, broker))!.stop();
     const socket = (await openSocket(folder, broker))!;
     const joined = await joinSocket(folder);
-    expect(await joined.evaluate("repairs")).toEqual({ text: await said("repairs"), failed: false });
-    expect(await joined.evaluate("nothing")).toMatchObject({ failed: true });
+    const heard: string[] = [];
+    const ask = async (line: string) => await joined.evaluate(line, (told) => heard.push(told));
+    expect(await ask("repairs")).toEqual({ text: await said("repairs"), failed: false });
+    expect(await ask("nothing")).toMatchObject({ failed: true });
+    const listening = ask("events --follow");
+    await eventually(async () => {
+      await broadcast(broker, videoChanged, { id: "told over the socket", status: "ready" });
+      return heard.some((line) => line.includes("told over the socket"));
+    });
     joined.close();
+    await expect(listening).rejects.toThrow("TritonTube has ended");
+    await eventually(() => !broker.services.some(({ name }) => name.startsWith("$operator")), { what: "nobody to listen any more" });
     await socket.stop();
     await expect(joinSocket(folder)).rejects.toThrow("ENOENT");
     expect(await openSocket(join(folder, "x".repeat(100)), broker)).toBeUndefined();

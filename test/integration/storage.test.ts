@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 import { open, readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { execute, one, rows } from "../../mixins/database/sql.ts";
 import { blobs } from "../../services/blobs/contract.ts";
 import { errorType } from "../../services/kernel/errors.ts";
@@ -12,6 +14,8 @@ import { bytesOf, chunksOn, slicesOf, startCluster, type Cluster } from "../supp
 import { eventually } from "../support/eventually.ts";
 
 const MiB = 1024 * 1024;
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
 
 let cluster: Cluster;
 
@@ -138,12 +142,19 @@ describe("storage on three disks", () => {
       ),
     );
     let most = 0;
+    collect();
     const before = process.memoryUsage().arrayBuffers;
-    const watch = setInterval(() => (most = Math.max(most, process.memoryUsage().arrayBuffers - before)), 5);
+    // What is garbage waits for long in a process in which much is alive: it is collected first.
+    const look = (): void => {
+      collect();
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    };
+    const watch = setInterval(look, 100);
     await Promise.all(uploads.map((upload) => cluster.write(upload)));
     clearInterval(watch);
-    // 288 MiB went through four buffers of 8 MiB; the rest is what three connections have in flight and what waits for the garbage collector.
-    expect(most).toBeLessThan(160 * MiB);
+    // 288 MiB went through four buffers of 8 MiB; the rest is what three connections have in flight.
+    expect(most).toBeGreaterThan(0);
+    expect(most).toBeLessThan(128 * MiB);
   });
 
   it("never hands out a corrupt chunk, and mends it", async () => {

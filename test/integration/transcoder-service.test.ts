@@ -143,6 +143,19 @@ describeWith(["ffmpeg", "ffprobe"], "the transcoder service", () => {
     expect(Buffer.from(bytesOf(blob)).toString("hex", 0, 3)).toBe("ffd8ff");
   }, 300_000);
 
+  it.each([
+    ["several-tracks.mkv", "de"],
+    ["time-code.mov", "und"],
+  ])("makes captions of the lines of text that %s brings along", async (name, language) => {
+    const id = await upload(name);
+    await until(id, "ready");
+    const captions = async (): Promise<readonly string[]> => (await call(broker, videos.get, { as: onlyPerson, id })).captions;
+    await eventually(async () => (await captions()).length > 0, { timeoutMs: WORK_MS, what: "its captions" });
+    expect(await captions()).toEqual([language]);
+    const { blob } = await call(broker, videos.captions, { id, language });
+    expect(Buffer.from(bytesOf(blob)).toString()).toBe("WEBVTT\n\n00:00:00.500 --> 00:00:02.000\nA line.\n");
+  });
+
   it("takes exactly the frame that is asked for, several at once and not too many", async () => {
     const id = await upload("plain.mp4");
     await until(id, "ready");

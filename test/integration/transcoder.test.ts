@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { taskOf, type Plan, type SpanTask, type TaskKind } from "../../services/transcoder/domain/plan.ts";
 import type { ProgramPaths } from "../../services/transcoder/ffmpeg/locate.ts";
 import { openTools, type Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
+import { takeCaptions } from "../../services/transcoder/work/captions.ts";
 import { plannedRuns } from "../../services/videos/domain/runs.ts";
 import { doTask, LIMITS, Workshop, type Made } from "../support/conversion.ts";
 import { countDecoded, describeWithToolsets, ffmpeg, ffprobe, runningPrograms } from "../support/ffmpeg.ts";
@@ -62,7 +63,7 @@ const ordinary: readonly (readonly [title: string, source: string, expected: Exp
   ["VP9 and Opus", "vp9-opus.webm", { frames: 75, ladder: small }],
   ["what a browser records, without a duration", "live.webm", { frames: 75, ladder: small }],
   ["MPEG-4 and MP3 in AVI", "mpeg4-mp3.avi", { frames: 75, ladder: small }],
-  ["subtitles that are left aside", "subtitles.mkv", { frames: 150, ladder: two }],
+  ["lines of text", "subtitles.mkv", { frames: 150, ladder: two }],
   ["a picture that changes its size", "changes-size.ts", { frames: 120, ladder: two, sound: false }],
   ["flipped bits", "bit-rot.mp4", { frames: 150, ladder: two }],
   // The last packet is there in part: announced, and filled with the frame before.
@@ -220,6 +221,24 @@ describeWithToolsets((paths: ProgramPaths) => {
       "-",
     ]);
     expect(Number(/YAVG=([0-9.]+)/.exec(words)?.[1])).toBeGreaterThan(32);
+  });
+
+  it("loses no language for another that is too long, nor a line for one that comes early or is odd", async () => {
+    const lines = await sources.path("odd-lines.mkv");
+    const made: string[] = [];
+    const shop = new Workshop(tools);
+    const source = shop.store(await readFile(lines));
+    const { plan } = await shop.plan(source);
+    const task = taskOf("video.captions", plan.tasks.find(({ kind }) => kind === "video.captions")?.payload);
+    const later = { ...task, source: { ...task.source, start: 1 } };
+    const hand = shop.hand(new AbortController().signal, {
+      publishCaptions: async ({ language, blob }) => void made.push(`${language} ${Buffer.from(shop.bytesOf(blob)).toString()}`),
+    });
+    const empty = await takeCaptions(later, hand);
+    expect([made, empty]).toEqual([
+      ["de WEBVTT\n\n00:00:00.000 --> 00:00:00.500\nEarly\nand on.\n\n00:00:01.000 --> 00:00:02.000\nIn time.\n"],
+      ["en"],
+    ]);
   });
 
   it("tells how far it is, up to the end", async () => {

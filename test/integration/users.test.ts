@@ -93,6 +93,23 @@ describe("a password", () => {
     expect(tries.filter((type) => type === "RATE_LIMITED")).toHaveLength(5);
   });
 
+  it("is guessed at no more often under other spellings of the name", async () => {
+    await add("ann", "viewer");
+    const tries = await fewAtOnce(15, (index) => signIn(["ann", "ANN", "Ann", "aNN", "anN"][index % 5]!, "wrong", `192.0.2.${index}`));
+    // Ten, and one more each minute that it takes.
+    expect(tries.filter((type) => type === "UNAUTHENTICATED").length).toBeLessThan(13);
+  });
+
+  it.each([
+    ["a network of IPv6 that one has to himself", (index: number) => `2001:db8:5:6:${index}::1`],
+    ["one address in several spellings", (index: number) => ["192.0.2.77", "::ffff:192.0.2.77", "::FFFF:c000:24d"][index % 3]!],
+  ])("is guessed at no more often from %s than from an address", async (_, address) => {
+    const tries = await fewAtOnce(25, (index) => signIn(`user${index}`, "wrong", address(index)));
+    // Twenty, and one more each 15 s that it takes.
+    expect(tries.filter((type) => type === "UNAUTHENTICATED").length).toBeLessThan(24);
+    expect(new Set(tries)).toEqual(new Set(["UNAUTHENTICATED", "RATE_LIMITED"]));
+  });
+
   it("costs its owner nothing when it is right", async () => {
     await add("ann", "viewer");
     for (let index = 0; index < 12; index++) await signIn("ann");

@@ -1,6 +1,7 @@
 /** Work on a video whose bytes are on their way, as rows: what waits for which byte, and what becomes of it. */
 import { randomUUID } from "node:crypto";
-import { one } from "../../mixins/database/sql.ts";
+import { enqueue } from "../../mixins/database/enqueue.ts";
+import { one, transaction } from "../../mixins/database/sql.ts";
 import { jobs, type Job } from "../../services/jobs/contract.ts";
 import { onlyPerson as as } from "../../services/kernel/principal.ts";
 import { call } from "../../services/kernel/rpc.ts";
@@ -149,6 +150,16 @@ it("drops what it has made when that fails, and is made anew of the whole source
   await arrive(id);
   await catalogue.finish(...(await catalogue.convert()));
   expect(await call(catalogue.broker, videos.playback, { id })).toMatchObject({ revision: 2 });
+});
+
+it("keeps what it has made when it fails to make what it can do without", async () => {
+  const id = await planned(SIZE / 2);
+  await catalogue.publish((await claimed())!, "720p", 1);
+  await transaction(catalogue.db, async (tx) => await enqueue(tx, [{ kind: "video.captions", videoId: id, payload: {} }]));
+  const failure = { type: "TRANSCODE_FAILED", message: "Too many words." };
+  await call(catalogue.broker, videos.fail, { job: refOf(await catalogue.claim("video.captions")), failure, final: true });
+  expect([await catalogue.statusOf(id), await renditions(id)]).toEqual(["uploading", 3]);
+  expect(catalogue.told).not.toContain(`cancelled ${id}`);
 });
 
 it("that lies in the trash when its last byte comes is made anew when it is taken out", async () => {

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { execute, one, rows } from "../../mixins/database/sql.ts";
 import { anonymous, onlyPerson, type Principal } from "../../services/kernel/principal.ts";
+import { jobs, type Job } from "../../services/jobs/contract.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { videos } from "../../services/videos/contract.ts";
 import { emptyTrash } from "../../services/videos/store/edits.ts";
@@ -108,7 +109,7 @@ describe("the trash", () => {
     expect(await typeOf(call(here.broker, videos.restore, { id, as: stranger }))).toBe("VIDEO_NOT_FOUND");
     const after = await call(here.broker, videos.restore, { id, as: owner });
     expect(after).toEqual({ ...before, updatedAt: after.updatedAt });
-    expect(here.told.at(-1)).toBe(`${id} ready`);
+    expect(here.told.slice(-2)).toEqual([`${id} ready`, "waiting video.storyboard"]);
   });
 
   it("gives the work back that was cut off: what is stored stays, the rest goes on", async () => {
@@ -155,8 +156,8 @@ describe("the trash", () => {
 describe("a purge", () => {
   it("leaves no row of the video, and none that names its blobs", async () => {
     const id = await here.newVideo();
-    const jobs = await here.convert();
-    await here.finish(...jobs);
+    const held = await here.convert();
+    await here.finish(...held);
     await call(here.broker, videos.putCaptions, { id, as, language: "de", ...(await here.blob(10)) });
     await execute(here.db, "update blobs set touched_at = null");
     await call(here.broker, videos.purge, { id, as });
@@ -208,6 +209,64 @@ describe("a retry", () => {
   it("is for videos that have failed", async () => {
     const id = await here.newVideo();
     expect(await typeOf(call(here.broker, videos.retry, { id, as }))).toBe("VIDEO_NOT_FAILED");
+  });
+});
+
+const again = async (id: string, job: { id: string }): Promise<unknown> =>
+  await call(here.broker, videos.retryJob, { id, as: onlyPerson, job: job.id });
+
+describe("a job that is tried again", () => {
+  const failure = { type: "TRANSCODE_FAILED", message: "It broke." };
+  const broken = async (job: Job): Promise<unknown> => await call(here.broker, videos.fail, { job: refOf(job), failure, final: true });
+
+  it("may be the poster of a video that is ready, which has it then", async () => {
+    const id = await here.newVideo();
+    const [first, second, audio, picture] = await here.convert();
+    await broken(picture);
+    await here.finish(first, second, audio);
+    expect(await here.statusOf(id)).toBe("ready");
+    // Then nothing at all is left of the work on it.
+    await call(here.broker, jobs.complete, { job: refOf(await here.claim("video.storyboard")) });
+    await again(id, picture);
+    const held = await here.claim("video.picture");
+    expect([held.id, held.attempts]).toEqual([picture.id, 1]);
+    await call(here.broker, videos.publishThumbnail, { job: refOf(held), ...(await here.blob()) });
+    await here.finish(held);
+    expect(await call(here.broker, videos.get, { id, as: onlyPerson })).toMatchObject({ status: "ready", hasThumbnail: true });
+    expect(await typeOf(again(id, picture))).toBe("JOB_NOT_FAILED");
+  });
+
+  it("may be the storyboard, and fail again without harm", async () => {
+    const id = await here.newVideo();
+    await here.finish(...(await here.convert()));
+    await broken(await here.claim("video.storyboard"));
+    const { id: failed } = (await one<{ id: string }>(here.db, "select id from jobs where state = 'failed' and video_id = $1", [id]))!;
+    await again(id, { id: failed });
+    await broken(await here.claim("video.storyboard"));
+    expect(await here.statusOf(id)).toBe("ready");
+  });
+
+  it("takes along what else is left of a video that failed with it", async () => {
+    const id = await here.newVideo();
+    const [first, second, audio, picture] = await here.convert();
+    await here.finish(audio);
+    await broken(second);
+    expect(await here.statusOf(id)).toBe("failed");
+    await again(id, second);
+    expect(await here.statusOf(id)).toBe("processing");
+    const claimed = [await here.claim("video.span"), await here.claim("video.span"), await here.claim("video.picture")];
+    expect(new Set(claimed.map((job) => job.id))).toEqual(new Set([first.id, second.id, picture.id]));
+  });
+
+  it("has failed, and belongs to that video, which is not in the trash", async () => {
+    const id = await here.newVideo();
+    const [first, second] = await here.convert();
+    expect(await typeOf(again(id, first))).toBe("JOB_NOT_FAILED");
+    await broken(second);
+    expect(await typeOf(again(id, first))).toBe("JOB_NOT_FAILED");
+    expect(await typeOf(again(await here.newVideo(), second))).toBe("JOB_NOT_FAILED");
+    await call(here.broker, videos.remove, { id, as: onlyPerson });
+    expect(await typeOf(again(id, second))).toBe("VIDEO_NOT_FOUND");
   });
 });
 

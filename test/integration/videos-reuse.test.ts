@@ -1,6 +1,7 @@
 /** A source that is there already, made alike: its video is ready at once, and stands by itself. */
 import { randomUUID } from "node:crypto";
-import { one, rows } from "../../mixins/database/sql.ts";
+import { enqueue } from "../../mixins/database/enqueue.ts";
+import { execute, one, rows, transaction } from "../../mixins/database/sql.ts";
 import { onlyPerson, type Principal } from "../../services/kernel/principal.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { videos } from "../../services/videos/contract.ts";
@@ -95,6 +96,49 @@ it("takes nothing from what somebody else keeps to himself", async () => {
   const own = await reused(source, plan.recipe, { as: ann, visibility: "private" });
   expect(own.ready).toBe(true);
   expect(await typeOf(call(catalogue.broker, videos.get, { as: bob, id: own.id }))).toBe("VIDEO_NOT_FOUND");
+});
+
+it("has the captions that came with the source, and not those that somebody has brought", async () => {
+  const source = await catalogue.blob();
+  const id = await catalogue.newVideo({ source });
+  const [first, second, sound, picture] = await catalogue.convert();
+  const { blob, size } = await catalogue.blob();
+  await call(catalogue.broker, videos.putCaptions, { as: onlyPerson, id, language: "en", ...(await catalogue.blob()) });
+  for (const language of ["de", "en"]) await call(catalogue.broker, videos.publishCaptions, { job: refOf(picture), language, blob, size });
+  await call(catalogue.broker, videos.publishThumbnail, { job: refOf(picture), ...(await catalogue.blob()) });
+  expect(await call(catalogue.broker, videos.captions, { id, language: "de" })).toMatchObject({ blob });
+  // What a person has brought stays.
+  expect(await call(catalogue.broker, videos.captions, { id, language: "en" })).not.toMatchObject({ blob });
+  await catalogue.finish(first, second, sound, picture);
+  const other = await reused(source);
+  expect(await call(catalogue.broker, videos.get, { as: onlyPerson, id: other.id })).toMatchObject({ status: "ready", captions: ["de"] });
+});
+
+it("is not taken from one whose captions are still to come or failed", async () => {
+  const source = await catalogue.blob();
+  const id = await made(source);
+  await transaction(catalogue.db, async (tx) => await enqueue(tx, [{ kind: "video.captions", videoId: id, payload: {} }]));
+  expect(await reused(source)).toMatchObject({ ready: false });
+  const job = refOf(await catalogue.claim("video.captions"));
+  const failure = { type: "TRANSCODE_FAILED", message: "no" };
+  await call(catalogue.broker, videos.fail, { job, failure, final: true });
+  expect(await reused(source)).toMatchObject({ ready: false });
+  await execute(catalogue.db, "update jobs set state = 'done' where kind = 'video.captions'");
+  expect(await reused(source)).toMatchObject({ ready: true });
+});
+
+it("gets the captions of its source anew when they are made again", async () => {
+  const id = await made(await catalogue.blob());
+  await transaction(catalogue.db, async (tx) => await enqueue(tx, [{ kind: "video.captions", videoId: id, payload: {} }]));
+  const job = refOf(await catalogue.claim("video.captions"));
+  const publish = async (): Promise<string> => {
+    const captions = await catalogue.blob();
+    await call(catalogue.broker, videos.publishCaptions, { job, language: "de", ...captions });
+    return captions.blob;
+  };
+  await publish();
+  const blob = await publish();
+  expect(await call(catalogue.broker, videos.captions, { id, language: "de" })).toMatchObject({ blob });
 });
 
 it("gets a storyboard of its own when there was none to take", async () => {

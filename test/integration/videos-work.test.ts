@@ -1,4 +1,5 @@
-import { execute, one, rows } from "../../mixins/database/sql.ts";
+import { enqueue } from "../../mixins/database/enqueue.ts";
+import { execute, one, rows, transaction } from "../../mixins/database/sql.ts";
 import { jobs } from "../../services/jobs/contract.ts";
 import { onlyPerson } from "../../services/kernel/principal.ts";
 import { call } from "../../services/kernel/rpc.ts";
@@ -173,14 +174,45 @@ describe("the work on a video", () => {
     expect(await call(here.broker, videos.status, { as: onlyPerson, id })).toMatchObject({ status: "queued", error: null, attempts: 0 });
   });
 
-  it("can do without a picture", async () => {
+  it("can do without a picture, and without captions", async () => {
     const id = await here.newVideo();
     const held = await here.convert();
-    const picture = held.pop()!;
+    await transaction(here.db, async (tx) => await enqueue(tx, [{ kind: "video.captions", videoId: id, payload: {} }]));
+    const needless = [held.pop()!, await here.claim("video.captions")];
     await here.finish(...held);
-    await call(here.broker, videos.fail, { job: refOf(picture), failure: { type: "TRANSCODE_FAILED", message: "black" }, final: true });
+    const failure = { type: "TRANSCODE_FAILED", message: "black" };
+    for (const job of needless) await call(here.broker, videos.fail, { job: refOf(job), failure, final: true });
     expect(await here.statusOf(id)).toBe("ready");
     expect(await typeOf(call(here.broker, videos.thumbnail, { id }))).toBe("PICTURE_NOT_FOUND");
+  });
+
+  it("is ready before its captions are, and gets them later, also when it has lain in the trash meanwhile", async () => {
+    const id = await here.newVideo();
+    const held = await here.convert();
+    await transaction(here.db, async (tx) => await enqueue(tx, [{ kind: "video.captions", videoId: id, payload: {} }]));
+    const before = await here.claim("video.captions");
+    await here.finish(...held);
+    expect(await here.statusOf(id)).toBe("ready");
+    await call(here.broker, videos.remove, { as: onlyPerson, id });
+    await call(here.broker, videos.restore, { as: onlyPerson, id });
+    const captions = { language: "de", ...(await here.blob()) };
+    expect(await typeOf(call(here.broker, videos.publishCaptions, { job: refOf(before), ...captions }))).toBe("JOB_LOST");
+    const again = await here.claim("video.captions");
+    await call(here.broker, videos.publishCaptions, { job: refOf(again), ...captions });
+    await here.finish(again);
+    expect(await call(here.broker, videos.get, { as: onlyPerson, id })).toMatchObject({ status: "ready", captions: ["de"] });
+  });
+
+  it("stays ready when its captions fail later", async () => {
+    const id = await here.newVideo();
+    const held = await here.convert();
+    await transaction(here.db, async (tx) => await enqueue(tx, [{ kind: "video.captions", videoId: id, payload: {} }]));
+    await here.finish(...held);
+    const failure = { type: "TRANSCODE_FAILED", message: "no" };
+    await call(here.broker, videos.fail, { job: refOf(await here.claim("video.captions")), failure, final: true });
+    expect(await here.statusOf(id)).toBe("ready");
+    expect((await call(here.broker, videos.playback, { id })).renditions).toHaveLength(3);
+    expect(await rows(here.db, "select state from jobs where kind = 'video.captions'")).toEqual([{ state: "failed" }]);
   });
 
   it("is planned anew from the source when its plan is of no use any more, under addresses of its own", async () => {
@@ -198,6 +230,23 @@ describe("the work on a video", () => {
     await here.finish(...(await here.convert()));
     expect(await here.statusOf(id)).toBe("ready");
     expect((await call(here.broker, videos.playback, { id })).revision).toBe(2);
+  });
+
+  it("that is ready keeps all that it has when a poster that has no use for its plan any more is tried again", async () => {
+    const id = await here.newVideo();
+    const held = await here.convert();
+    const picture = held.pop()!;
+    await here.finish(...held);
+    await call(here.broker, videos.fail, { job: refOf(picture), failure: { type: "TRANSCODE_FAILED", message: "black" }, final: true });
+    const before = await call(here.broker, videos.playback, { id });
+    await call(here.broker, videos.retryJob, { as: onlyPerson, id, job: picture.id });
+    await call(here.broker, videos.planAnew, { job: refOf(await here.claim("video.picture")) });
+    expect(await here.statusOf(id)).toBe("ready");
+    expect(await call(here.broker, videos.playback, { id })).toEqual(before);
+    expect(await rows(here.db, "select state, failure ->> 'message' as said from jobs where kind = 'video.picture'")).toEqual([
+      { state: "failed", said: expect.stringMatching(/converted anew/) },
+    ]);
+    expect(await rows(here.db, "select 1 from jobs where kind = 'video.inspect' and state <> 'done'")).toEqual([]);
   });
 
   it("never waits for itself: cancelling, renewing and ending the jobs of a video at the same time ends", async () => {

@@ -6,6 +6,7 @@ import { Readable } from "node:stream";
 import { taskOf, type Plan, type PlannedTask, type TaskKind } from "../../services/transcoder/domain/plan.ts";
 import type { SourceFacts } from "../../services/transcoder/domain/facts.ts";
 import type { Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
+import { takeCaptions } from "../../services/transcoder/work/captions.ts";
 import { encodeAudio, encodeSpan } from "../../services/transcoder/work/encode.ts";
 import { inspect } from "../../services/transcoder/work/inspect.ts";
 import { takePicture } from "../../services/transcoder/work/picture.ts";
@@ -119,6 +120,7 @@ export class Workshop {
         planAnew: nothing,
         publish: nothing,
         publishThumbnail: nothing,
+        publishCaptions: nothing,
         stored: async () => await Promise.reject(new Error("No job of a plan asks for what is stored.")),
         publishStoryboard: nothing,
         defer: nothing,
@@ -142,6 +144,7 @@ export class Workshop {
 export async function doTask(kind: TaskKind, payload: unknown, hand: Hand): Promise<void> {
   if (kind === "video.span") await encodeSpan(taskOf(kind, payload), hand);
   else if (kind === "video.audio") await encodeAudio(taskOf(kind, payload), hand);
+  else if (kind === "video.captions") await takeCaptions(taskOf(kind, payload), hand);
   else await takePicture(taskOf(kind, payload), hand);
 }
 

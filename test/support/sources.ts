@@ -228,6 +228,19 @@ const corpus: Readonly<Record<string, Make>> = {
     const lines = await sources.path("subtitles.srt");
     return await ffmpeg(["-v", "error", "-i", await sources.path("plain.mp4"), "-i", lines, "-c", "copy", "-c:s", "srt", path]);
   },
+  /** Lines that begin before the picture, with an empty one among them; and more of another language than anybody reads. */
+  "odd-lines.mkv": async (sources, path) => {
+    const [whole, odd, many] = await Promise.all(["plain.mp4", "odd.srt", "many.srt"].map((name) => sources.path(name)));
+    const inputs = ["-i", whole!, "-i", odd!, "-i", many!];
+    const languages = ["-metadata:s:s:0", "language=ger", "-metadata:s:s:1", "language=eng"];
+    return await ffmpeg(["-v", "error", ...inputs, "-map", "0", "-map", "1", "-map", "2", "-c", "copy", "-c:s", "ass", ...languages, path]);
+  },
+  "odd.srt": written(() => "1\n00:00:00,500 --> 00:00:01,500\nEarly\\N\\Nand on.\n\n2\n00:00:02,000 --> 00:00:03,000\nIn time.\n"),
+  "many.srt": written(() =>
+    Array.from({ length: 3000 }, (_, n) => `${n + 1}\n${srtTime(1000 + n)} --> ${srtTime(2000 + n)}\n${n} ${"x".repeat(1000)}\n`).join(
+      "\n",
+    ),
+  ),
   "subtitles.srt": written(() => "1\n00:00:00,500 --> 00:00:02,000\nA line.\n"),
   /** A call that turned its phone, a broadcast that went from programme to advertisement. */
   "changes-size.ts": async (sources, path) => {
@@ -323,4 +336,9 @@ export class Sources {
     await make(this, path);
     return path;
   }
+}
+
+/** Of less than ten seconds. */
+function srtTime(ms: number): string {
+  return `00:00:0${Math.floor(ms / 1000)},${String(ms % 1000).padStart(3, "0")}`;
 }

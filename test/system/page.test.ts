@@ -13,6 +13,8 @@ import { removeFolder, startTritonTube, temporaryFolder, type TritonTube } from 
 /** Where the pictures of the last run are, for people to look at. Git ignores it. */
 const PICTURES = join(import.meta.dirname, "../../coverage/page");
 const SECONDS = 6;
+/** Of each picture: four of a second, and the rest. */
+const LAST_SEGMENT = 5;
 const HOSTILE = `<img src=x onerror="alert(1)"><b>&amp;`;
 
 async function focusByTab(page: Page, wanted: Locator): Promise<void> {
@@ -288,6 +290,34 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
       await page.unroute("**/*.m4s");
       await untilPlaying(page, "the picture to move", ({ currentTime }) => currentTime > 1);
       expect(await page.getByText("This part is still being processed…").isVisible()).toBe(false);
+    });
+
+    it.each([
+      { status: "processing", height: "360p" },
+      { status: "ready", height: "480p" },
+    ])("asks for $height after a leap to what is not there, while the video is $status", async ({ status, height }) => {
+      const { page } = await visit();
+      const video = { ...(await getVideo(tube.url, id)), status };
+      const processing = { ...video, stages: [], renditions: [], secondsLeft: 90 };
+      await page.route(`**/api/v1/videos/${id}`, (route) => route.fulfill({ json: { data: video } }));
+      await page.route(`**/api/v1/videos/${id}/status`, (route) => route.fulfill({ json: { data: processing } }));
+      const held = Promise.withResolvers<void>();
+      const asked: string[] = [];
+      await page.route(`**/*p/${LAST_SEGMENT}.m4s`, async (route) => {
+        asked.push(new URL(route.request().url()).pathname.split("/").at(-2) ?? "");
+        await held.promise;
+        await route.continue().catch(() => {});
+      });
+      await page.goto(`/watch/${id}`);
+      // The one that playing on would need.
+      await eventually(() => asked.length > 0, { timeoutMs: 60_000, what: "the last segment to be asked for" });
+      await untilPlaying(page, "the picture to move", ({ currentTime }) => currentTime > 0.2);
+      const before = asked.length;
+      await page.locator("video").evaluate((element: { currentTime: number }) => void (element.currentTime = 4.5));
+      await eventually(() => asked.length > before, { timeoutMs: 60_000, what: "it to be asked for after the leap" });
+      expect(asked[before]).toBe(height);
+      held.resolve();
+      await untilPlaying(page, "the picture behind the leap", ({ currentTime }) => currentTime > 4.6);
     });
 
     it("shows how far the conversion is, and starts by itself when the video can be watched", async () => {

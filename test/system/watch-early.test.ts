@@ -57,7 +57,12 @@ describeWith(["chromium", "ffmpeg"], "a video that was just uploaded", () => {
     expect((await getVideo(tube.url, id)).status).toBe("processing");
 
     await leap(2);
-    await untilPlaying(page, "the picture three spans later", ({ currentTime }) => currentTime > 13 && currentTime < FAR.seconds);
+    // After a leap in a small rendition first, and then in the best.
+    await untilPlaying(
+      page,
+      "the picture three spans later, in full",
+      ({ currentTime, videoHeight }) => currentTime > 13 && currentTime < FAR.seconds && videoHeight === 480,
+    );
     process.stdout.write(
       `playable ${playable} after the last byte, moving after ${moving}; the leap to ${FAR.seconds} s took ${waited} s\n`,
     );

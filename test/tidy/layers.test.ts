@@ -4,7 +4,12 @@ import { importsOf, sources, type Import } from "./sources.ts";
 /** One import that the layer may make and some that it may not: a rule that was never seen red is no rule. */
 const examples: Record<string, { from: string; allowed: string; refused: readonly string[] }> = {
   rpc: { from: "services/kernel/rpc.ts", allowed: "./services/kernel/errors.ts", refused: ["moleculer", "node:fs"] },
-  kernel: { from: "services/kernel/errors.ts", allowed: "zod", refused: ["./services/kernel/rpc.ts", "node:fs", "pg"] },
+  trace: { from: "services/kernel/trace.ts", allowed: "@opentelemetry/api", refused: ["moleculer", "node:fs", "./config/index.ts"] },
+  kernel: {
+    from: "services/kernel/errors.ts",
+    allowed: "zod",
+    refused: ["./services/kernel/rpc.ts", "./services/kernel/trace.ts", "node:fs", "pg"],
+  },
   domain: {
     from: "services/ring/domain/placement.ts",
     allowed: "node:crypto",
@@ -48,6 +53,7 @@ const examples: Record<string, { from: string; allowed: string; refused: readonl
     allowed: "./services/jobs/contract.ts",
     refused: ["./services/jobs/store/jobs.ts", "./moleculer.config.ts"],
   },
+  tracing: { from: "config/tracing.ts", allowed: "@opentelemetry/api", refused: ["moleculer", "./services/kernel/trace.ts", "node:fs"] },
   config: { from: "config/index.ts", allowed: "zod", refused: ["pino", "./services/kernel/limits.ts", "moleculer"] },
   broker: {
     from: "moleculer.config.ts",

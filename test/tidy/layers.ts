@@ -14,10 +14,11 @@ interface Layer {
 
 const node = ["node:pure", "node:io"];
 const ownCode = ["domain:same", "code:same", "contract:same"];
-const broker = ["moleculer", "rpc", "kernel", "mixins", "shared adapter", "config", "contract:other", "zod", "package", ...node];
+const broker = ["moleculer", "rpc", "kernel", "trace", "mixins", "shared adapter", "config", "contract:other", "zod", "package", ...node];
 
 export const layers: readonly Layer[] = [
   { name: "rpc", owns: /^services\/kernel\/rpc\.ts$/, mayImport: ["kernel", "zod", "moleculer (types)", "node:io (types)"] },
+  { name: "trace", owns: /^services\/kernel\/trace\.ts$/, mayImport: ["kernel", "package"] },
   { name: "kernel", owns: /^services\/kernel\//, mayImport: ["kernel", "zod", "node:pure"] },
   { name: "domain", owns: /^services\/([^/]+)\/domain\//, mayImport: ["domain:same", "kernel", "zod", "node:pure"] },
   {
@@ -28,15 +29,16 @@ export const layers: readonly Layer[] = [
   {
     name: "disk",
     owns: /^services\/(disk)\//,
-    mayImport: ["domain:same", "code:same", "kernel", "config", "proto", "zod", "package", ...node],
+    mayImport: ["domain:same", "code:same", "kernel", "trace", "config", "proto", "zod", "package", ...node],
   },
   {
     name: "adapter",
     owns: /^services\/([^/]+)\/[^/]+\//,
-    mayImport: [...ownCode, "kernel", "shared adapter", "proto", "zod", "package", ...node],
+    mayImport: [...ownCode, "kernel", "trace", "shared adapter", "proto", "zod", "package", ...node],
   },
   { name: "service", owns: /^services\/([^/]+)\//, mayImport: [...ownCode, ...broker] },
   { name: "mixin", owns: /^mixins\//, mayImport: ["proto", ...broker] },
+  { name: "tracing", owns: /^config\/tracing\.ts$/, mayImport: ["config", "package"] },
   { name: "config", owns: /^config\//, mayImport: ["config", "zod", ...node] },
   {
     name: "broker",
@@ -78,7 +80,7 @@ function kindOf(to: string, service: string | undefined): string {
   if (!to.startsWith("./")) return packageKind(to);
   const [top = "", owner = "", next = ""] = to.slice(2).split("/");
   if (top !== "services") return topKind(top, owner, next);
-  if (owner === "kernel") return next === "rpc.ts" ? "rpc" : "kernel";
+  if (owner === "kernel") return { "rpc.ts": "rpc", "trace.ts": "trace" }[next] ?? "kernel";
   const part = next === "domain" ? "domain" : next === "contract.ts" ? "contract" : next.endsWith(".service.ts") ? "service" : "code";
   return `${part}:${owner === service ? "same" : "other"}`;
 }

@@ -11,6 +11,8 @@ interface PlayerOptions {
   readonly hls: string | null;
   readonly poster: string | null;
   readonly signal: AbortSignal;
+  /** Whether parts of it may still have to be encoded. */
+  isUnfinished(): boolean;
   /** Something could not be loaded: the video may be gone. */
   onTrouble(): void;
 }
@@ -23,7 +25,6 @@ const RETRY = { maxAttempts: 3, baseDelay: 500, backoffFactor: 2, timeout: 30_00
 const RECONNECT_SECONDS = [1, 2, 4, 8] as const;
 
 const SETTINGS = {
-  abrFactory: () => new PatientAbrManager(),
   manifest: { retryParameters: RETRY },
   // With 0 a failed request does not ban its rendition: here it is the network or a span still to be encoded, and the others would fail alike.
   // Manifests are exact. Expecting less (2 s by default), a leap to the start of a segment first asks for the one before, which has to be made, too.
@@ -60,7 +61,7 @@ export class Player {
   async #start(): Promise<void> {
     if (!shaka.Player.isBrowserSupported()) return await this.#startNative();
     const engine = this.#engine;
-    engine.configure(SETTINGS);
+    engine.configure({ ...SETTINGS, abrFactory: () => new PatientAbrManager(() => this.#options.isUnfinished()) });
     engine.configure("streaming.failureCallback", (error: shaka.util.Error) => this.#reconnect(error));
     engine.addEventListener("error", (event) => this.#onError((event as unknown as { detail: shaka.util.Error }).detail));
     engine.addEventListener("segmentappended", () => this.#recovered());

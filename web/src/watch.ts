@@ -40,6 +40,7 @@ class WatchPage {
   readonly #box = new ProcessingBox();
   readonly element: HTMLElement;
   #scene: Scene = "loading";
+  #unfinished = true;
   /** The processing of the last round, as JSON. */
   #seen = "";
   /** The news of our own deletion may come before its answer, and is none. */
@@ -71,7 +72,8 @@ class WatchPage {
     if (this.#deleting) return "idle";
     try {
       const video = await getVideo(id, signal);
-      const processing = isUnfinished(video) ? await getProcessing(id, signal) : null;
+      this.#unfinished = isUnfinished(video);
+      const processing = this.#unfinished ? await getProcessing(id, signal) : null;
       this.#notice.hide();
       this.#show(video, processing);
       if (processing === null) return "idle";
@@ -118,7 +120,15 @@ class WatchPage {
     const { signal } = this.#options;
     const { Player } = await loadPlayer();
     if (signal.aborted) return;
-    const player = new Player({ title, dash, hls, poster: thumbnail, signal, onTrouble: () => this.#poller.wake() });
+    const player = new Player({
+      title,
+      dash,
+      hls,
+      poster: thumbnail,
+      signal,
+      isUnfinished: () => this.#unfinished,
+      onTrouble: () => this.#poller.wake(),
+    });
     this.#stage.replaceChildren(player.element);
     this.#actions.prepend(player.quality);
   }

@@ -11,6 +11,9 @@ import * as lost from "./0025-lost-chunks.ts";
 import * as plays from "./0031-plays.ts";
 import * as foresight from "./0033-foresight.ts";
 import * as reuse from "./0034-reuse.ts";
+import * as traces from "./0038-traces.ts";
+import * as captions from "./0039-captions-of-sources.ts";
+import * as begun from "./0041-begun.ts";
 
 export interface Migration {
   /** Sorts in the order of the list. */
@@ -32,4 +35,7 @@ export const migrations: readonly Migration[] = [
   plays,
   foresight,
   reuse,
+  traces,
+  captions,
+  begun,
 ];

@@ -42,9 +42,10 @@ export class Sums {
   /** Of a chunk that is open, from memory, from its file, or from the chunk itself, all of which is verified then. CHUNK_CORRUPT. */
   async of(chunk: StoredChunk): Promise<Table> {
     const table = this.#remembered.get(chunk.hash) ?? (await this.#read(chunk));
-    if (table) this.#remembered.set(chunk.hash, table);
-    else await this.keep(chunk, await verify(chunk));
-    return table ?? this.#remembered.get(chunk.hash)!;
+    if (table) return this.#remember(chunk.hash, table);
+    const made = this.#remember(chunk.hash, await verify(chunk));
+    await this.#write(chunk, made);
+    return made;
   }
 
   /** Verifies all of a chunk, and what is written of its sums. Waits for `pause` after each piece. CHUNK_CORRUPT. */
@@ -54,9 +55,10 @@ export class Sums {
     if (!written || Buffer.compare(encode(written), encode(table)) !== 0) await this.#write(chunk, table);
   }
 
-  /** Remembers the sums of a chunk that is verified, and writes them where that is worth it. */
+  /** Keeps the sums of a chunk that is verified, where that is worth it: shorter ones are mostly read whole, which needs none. */
   async keep({ hash, size }: { readonly hash: string; readonly size: number }, table: Table): Promise<void> {
-    this.#remembered.set(hash, table);
+    if (size < KEPT_FROM_BYTES) return;
+    this.#remember(hash, table);
     await this.#write({ hash, size }, table);
   }
 
@@ -64,6 +66,11 @@ export class Sums {
   async forget(hash: string): Promise<void> {
     this.#remembered.delete(hash);
     await this.#files.rm(this.#pathOf(hash), { force: true }).catch(() => undefined);
+  }
+
+  #remember(hash: string, table: Table): Table {
+    this.#remembered.set(hash, table);
+    return table;
   }
 
   #pathOf(hash: string): string {

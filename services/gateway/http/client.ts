@@ -1,6 +1,7 @@
 /** Who is at the other end of a connection, or of the last one before a proxy that is believed. */
 import type { IncomingMessage } from "node:http";
 import { BlockList, isIP } from "node:net";
+import { plainAddress } from "../../kernel/address.ts";
 
 export interface Client {
   /** As the socket or the proxy says it; IPv4 is never written as IPv6. */
@@ -26,10 +27,10 @@ export class Clients {
 
   /** Headers say what anyone likes, so each hop is believed only as far as the one that wrote it is a proxy of ours: the list is read from its end. */
   of(req: IncomingMessage): Client {
-    const peer = plain(req.socket.remoteAddress ?? "");
+    const peer = plainAddress(req.socket.remoteAddress ?? "");
     const secure = "encrypted" in req.socket && req.socket.encrypted === true;
     if (!this.#isProxy(peer)) return { address: peer, secure };
-    const hops = listOf(req.headers["x-forwarded-for"]).map(plain);
+    const hops = listOf(req.headers["x-forwarded-for"]).map(plainAddress);
     let address = peer;
     while (this.#isProxy(address)) {
       const hop = hops.pop();
@@ -44,23 +45,6 @@ export class Clients {
     const family = isIP(address);
     return family !== 0 && this.#proxies.check(address, family === 6 ? "ipv6" : "ipv4");
   }
-}
-
-/** Whom limits count: an address, or the /64 that one customer of an IPv6 provider has to himself. */
-export function countedAs(address: string): string {
-  if (isIP(address) !== 6) return address;
-  const [head = "", tail = ""] = address.split("::");
-  const front = head.split(":").filter((part) => part !== "");
-  const back = tail.split(":").filter((part) => part !== "");
-  const zeros = address.includes("::") ? Array.from({ length: 8 - front.length - back.length }, () => "0") : [];
-  return `${[...front, ...zeros, ...back].slice(0, 4).join(":")}::/64`;
-}
-
-function plain(address: string): string {
-  return address
-    .trim()
-    .replace(/^::ffff:(?=[0-9.]+$)/i, "")
-    .replace(/%.*$/, "");
 }
 
 function listOf(header: string | string[] | undefined): string[] {

@@ -31,17 +31,17 @@ const FACTORS = [1, 2, 3, 4, 5].map(leaseFactor);
 export async function claim(db: Database, { kind, worker, leaseMs, priorityMin = ANY_PRIORITY }: Claim): Promise<Job | null> {
   const job = await one<Job>(
     db,
-    `update jobs set state = 'running', attempts = attempts + 1, fence = fence + 1, worker = $2, started_at = coalesce(started_at, now()),
+    `update jobs set state = 'running', begun = false, attempts = attempts + 1, fence = fence + 1, worker = $2, started_at = coalesce(started_at, now()),
        lease_until = clock_timestamp() + $3::integer * ($5::integer[])[least(attempts + 1, cardinality($5::integer[]))] * interval '1 ms'
      where id = (select id from jobs where state = 'queued' and kind = $1 and priority >= $4 and run_at <= now()
                  order by priority desc, id limit 1 for update skip locked)
-     returning id, kind, video_id as "videoId", priority, attempts, max_attempts as "maxAttempts", fence, payload`,
+     returning id, kind, video_id as "videoId", priority, attempts, max_attempts + unheard as "maxAttempts", fence, payload, trace`,
     [kind, worker, leaseMs, priorityMin, FACTORS],
   );
   return job ?? null;
 }
 
-/** Renews what is still held. Progress only grows, also when another attempt begins at nothing. */
+/** Renews what is still held; the first beat says that the attempt has begun. Progress only grows, also when another attempt begins at nothing. */
 export async function beat(db: Database, { leaseMs, held }: Beat): Promise<readonly string[]> {
   // Locked in the order of the ids, as whoever cancels the jobs of a video does it (mixins/database/jobs.ts).
   const kept = await rows<{ id: string }>(
@@ -51,7 +51,8 @@ export async function beat(db: Database, { leaseMs, held }: Beat): Promise<reado
        from unnest($1::bigint[], $2::bigint[], $3::real[]) as told (id, fence, progress)
        join jobs on jobs.id = told.id and jobs.fence = told.fence and jobs.state = 'running'
        order by jobs.id for update of jobs)
-     update jobs set lease_until = clock_timestamp() + $4::integer * ($5::integer[])[least(attempts, cardinality($5::integer[]))] * interval '1 ms', progress = greatest(jobs.progress, held.progress)
+     update jobs set begun = true, progress = greatest(jobs.progress, held.progress),
+       lease_until = clock_timestamp() + $4::integer * ($5::integer[])[least(attempts, cardinality($5::integer[]))] * interval '1 ms'
      from held where jobs.id = held.id
      returning jobs.id`,
     [held.map((job) => job.id), held.map((job) => job.fence), held.map((job) => job.progress), leaseMs, FACTORS],
@@ -72,12 +73,13 @@ export async function release(db: Database, job: JobRef): Promise<JobKind | unde
 
 /**
  * Takes jobs away from workers that did not renew their lease; answers the kinds. They are always queued again: whether a job has had
- * attempts enough is for the worker that takes it next to say, since only its service knows what else has to fail then.
+ * attempts enough is for the worker that takes it next to say, since only its service knows what else has to fail then. An attempt of which nobody heard is
+ * none: the answer of the claim was lost on its way. It only makes the next lease longer.
  */
 export async function reap(db: Database): Promise<readonly JobKind[]> {
   const reaped = await rows<{ kind: JobKind }>(
     db,
-    `update jobs set state = 'queued', lease_until = null
+    `update jobs set state = 'queued', lease_until = null, unheard = unheard + (not begun)::integer
      where id in (select id from jobs where state = 'running' and lease_until < clock_timestamp()
                   order by id limit ${REAP_MAX} for update skip locked)
      returning kind`,

@@ -4,8 +4,8 @@ import { type Cut, behind, PIECE_BYTES, piecesOf } from "../domain/cut.ts";
 import type { Spare } from "../memory/spare.ts";
 import type { ChunkReader } from "./chunk-read.ts";
 
-/** What is asked for at once, from reader to faster reader: each call costs as much as half a megabyte. Powers of two, of which the last divides a chunk. */
-const PACES = [1, 4, 8].map((times) => times * PIECE_BYTES);
+/** What is asked for at once, by any reader and by one who waits for us: each call costs as much as half a megabyte. Powers of two, the last of which is a chunk. */
+const PACES = [1, 16].map((times) => times * PIECE_BYTES);
 /** Who has taken nothing for so long may be away for minutes: what was read ahead for him is let go, and read again when he is back. */
 const REST_MS = 1000;
 

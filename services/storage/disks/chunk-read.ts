@@ -57,17 +57,16 @@ export class ChunkReader {
   async #round(cut: Cut, signal: AbortSignal): Promise<readonly Buffer[]> {
     const { pool, rings } = this.#ports;
     const placement = await rings.current();
-    // A chunk that is read whole may take as long as the pieces it would make.
     const pieces = Math.ceil((cut.to - cut.from) / PIECE_BYTES);
     const outcome = await race({
       from: this.#order(placement, cut.hash),
       ask: async (disk, limit) => {
         const began = performance.now();
         const bytes = await pool.get(disk, cut, limit);
-        this.#patience.note((performance.now() - began) / pieces);
+        this.#patience.note(performance.now() - began, pieces);
         return bytes;
       },
-      patienceMs: this.#patience.ms * pieces,
+      patienceMs: this.#patience.msFor(pieces),
       atOnce: REPLICAS,
       signal,
     });

@@ -5,7 +5,7 @@ import type { Disk } from "../../../mixins/disks/port.ts";
 import type { DiskClients } from "../../../mixins/disks/clients.ts";
 import { errorType, failure } from "../../kernel/errors.ts";
 import { limitedBy } from "../../kernel/limited.ts";
-import type { Cut } from "../domain/cut.ts";
+import { type Cut, WHOLE_BYTES_MAX } from "../domain/cut.ts";
 import type { StorageDisk } from "../domain/ring.ts";
 
 /** 8 MiB at 0.8 MB/s. Whoever watches has waited too long by then; another disk is asked. */
@@ -127,9 +127,9 @@ function isAway(error: unknown): boolean {
   return type === "DISK_UNAVAILABLE" || type === "DISK_MISTAKEN";
 }
 
-/** A chunk that is wanted whole is verified by its name, a part of it by the sums of its blocks. */
+/** Bytes that a disk keeps no sums of are verified by the name of their chunk, as a whole; all others by the sums of their blocks, which costs half of that. */
 function rangeOf({ hash, size, from, to }: Cut): ChunkRange {
-  return from === 0 && to === size ? { hash } : { hash, offset: from, length: to - from };
+  return size <= WHOLE_BYTES_MAX && from === 0 && to === size ? { hash } : { hash, offset: from, length: to - from };
 }
 
 type Work<R> = (client: Disk, signal: AbortSignal) => Promise<R>;

@@ -7,7 +7,7 @@ const HASH_BYTES = 32;
 /** What a stream reads of a chunk at first: two messages. A viewer waits for no more of it. */
 export const PIECE_BYTES = 512 * 1024;
 /** A chunk that is not longer is read whole. */
-const WHOLE_BYTES_MAX = 1024 * 1024;
+export const WHOLE_BYTES_MAX = 1024 * 1024;
 
 interface Manifest {
   readonly blob: string;

@@ -3,7 +3,7 @@
  * (2018), 5.1 and 7.0.
  */
 import type { Size } from "./ladder.ts";
-import { soundCut, type AudioTask, type PictureTask, type Source, type SpanTask } from "./plan.ts";
+import { soundCut, type AudioTask, type CaptionsTask, type PictureTask, type Source, type SpanTask } from "./plan.ts";
 import type { Storyboard } from "./storyboard.ts";
 import { perSecond } from "./rate.ts";
 import { inputProtection, type Demuxer } from "./whitelist.ts";
@@ -107,6 +107,24 @@ export function audioCommand(task: AudioTask, means: Means): PlannedCommand {
   };
 }
 
+/** How late captions come out, s: a line may begin before the picture does, and WebVTT has no times below zero. */
+export const CAPTIONS_SHIFT_S = 3600;
+
+/** Lines of text as WebVTT, each language an output of its own. */
+export function captionsCommand({ source, texts }: CaptionsTask, means: Means): PlannedCommand {
+  const shift = (CAPTIONS_SHIFT_S - source.start - source.origin).toFixed(6);
+  // By default ffmpeg makes all of an output later, by as much as its first line is too early.
+  const times = ["-output_ts_offset", shift, "-avoid_negative_ts", "disabled"];
+  return {
+    inputOptions: inputOptions(source.demuxer, means.pixelsMax, 1, "captions"),
+    filter: null,
+    outputs: texts.map(({ stream, language }) => ({
+      name: language,
+      options: [["-map", `0:${stream}`], ["-c:s", "webvtt"], ANONYMOUS, times, ["-f", "webvtt"]].flat(),
+    })),
+  };
+}
+
 /** One JPEG. `bright` looks for a picture that is not dark, some way into the video; without it the first one will do. */
 export function pictureCommand(task: PictureTask, means: Means, bright: boolean): PlannedCommand {
   const width = Math.min(POSTER_WIDTH_MAX, task.width);
@@ -159,7 +177,12 @@ function jpeg(quality: number): readonly string[] {
   return ["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", String(quality), ...ANONYMOUS, "-f", "mjpeg"];
 }
 
-function inputOptions(demuxer: Demuxer, pixelsMax: number, threads: number): readonly string[] {
+function inputOptions(
+  demuxer: Demuxer,
+  pixelsMax: number,
+  threads: number,
+  purpose: "convert" | "captions" = "convert",
+): readonly string[] {
   return [
     // No question that nobody answers, no banner, errors only, and no statistics: progress is what has been stored.
     ["-nostdin", "-hide_banner", "-v", "error", "-nostats"],
@@ -168,7 +191,7 @@ function inputOptions(demuxer: Demuxer, pixelsMax: number, threads: number): rea
     // Time stamps as they are. By default ffmpeg counts from the start of the streams in use, in transport streams: sound and picture, which are
     // made apart, would each begin at zero.
     ["-copyts"],
-    inputProtection(demuxer, pixelsMax, "convert"),
+    inputProtection(demuxer, pixelsMax, purpose),
     ["-threads", String(threads)],
   ].flat();
 }

@@ -17,6 +17,7 @@ const NO_MEMORY = "Cannot allocate memory";
 const NOTHING = {
   picture: "No picture could be read from the file. It may be damaged: upload it again, or export it anew.",
   sound: "The sound of the file could not be read. It may be damaged: upload it again, or export it without sound.",
+  text: "The captions of the file could not be read.",
 } as const;
 
 /**

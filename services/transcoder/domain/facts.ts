@@ -1,7 +1,7 @@
 /** What a plan is made from: size, rate, number of frames, start and end of a source. */
 import { failure } from "../../kernel/errors.ts";
 import type { Size } from "./ladder.ts";
-import { refuseTooLong, sizeAsSeen, type Candidate, type SourceLimits, type Stream } from "./probe.ts";
+import { refuseTooLong, sizeAsSeen, type Candidate, type SourceLimits, type Stream, type TextStream } from "./probe.ts";
 import { gridRate, parseRate, perSecond, steadyRate, type Rate } from "./rate.ts";
 import { STRETCH_STEPS, type Timeline, type Timelines } from "./timeline.ts";
 import type { Demuxer } from "./whitelist.ts";
@@ -67,6 +67,7 @@ export interface SourceFacts {
   readonly seekable: boolean;
   readonly picture: PictureFacts;
   readonly sound: SoundFacts | null;
+  readonly texts: readonly TextStream[];
 }
 
 /** The facts. `timeline` is undefined when the packets were not read: then the container's own words are believed. */
@@ -100,6 +101,7 @@ export function factsOf(candidate: Candidate, timeline: Timelines | undefined, l
       matrix: matrixOf(stream),
     },
     sound,
+    texts: candidate.texts,
   };
 }
 

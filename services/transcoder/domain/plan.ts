@@ -1,7 +1,7 @@
 /** From facts to jobs: the frame grid, the spans, and one small task for each thing that has to be made. */
 import { z } from "zod";
 import { failure } from "../../kernel/errors.ts";
-import { sha256, uuid } from "../../kernel/schemas.ts";
+import { language, sha256, uuid } from "../../kernel/schemas.ts";
 import { ladderOf } from "./ladder.ts";
 import type { SourceFacts } from "./facts.ts";
 import { perSecond, type Rate } from "./rate.ts";
@@ -9,7 +9,7 @@ import type { Reach } from "./sample-tables.ts";
 import { DEMUXERS, type Demuxer } from "./whitelist.ts";
 
 /** Grows when a task means something else than before: what an older program planned is planned anew, what a newer one planned is left to it. */
-export const PLAN_VERSION = 7;
+export const PLAN_VERSION = 8;
 
 /** Against 4 s the same quality takes 11 % more bytes with 2 s, and 5 % fewer with 6 s; a seek waits for one segment. */
 const SEGMENT_SECONDS = 4;
@@ -102,11 +102,13 @@ const audioTask = z.strictObject({
   span: z.strictObject({ segment: count, segments: count, last: z.boolean() }),
 });
 const pictureTask = z.strictObject({ version, source: sourceSchema, stream, seconds, hdr: z.boolean(), width: count, height: count });
+const captionsTask = z.strictObject({ version, source: sourceSchema, texts: z.array(z.strictObject({ stream, language })).min(1).max(64) });
+export type CaptionsTask = z.infer<typeof captionsTask>;
 export type SpanTask = z.infer<typeof spanTask>;
 export type AudioTask = z.infer<typeof audioTask>;
 export type PictureTask = z.infer<typeof pictureTask>;
 
-const tasks = { "video.span": spanTask, "video.audio": audioTask, "video.picture": pictureTask } as const;
+const tasks = { "video.span": spanTask, "video.audio": audioTask, "video.picture": pictureTask, "video.captions": captionsTask } as const;
 export type TaskKind = keyof typeof tasks;
 export type TaskOf<K extends TaskKind> = z.output<(typeof tasks)[K]>;
 
@@ -225,8 +227,15 @@ export function planOf(facts: SourceFacts, bytes: SourceBytes, settings: PlanSet
       })),
       // Nobody waits for it.
       { kind: "video.picture", priority: startPriority - 1, payload: still },
+      ...captionsTasks(facts, source, startPriority - 1),
     ],
   };
+}
+
+function captionsTasks({ texts }: SourceFacts, source: Source, priority: number): readonly PlannedTask[] {
+  return texts.length === 0
+    ? []
+    : [{ kind: "video.captions", priority, payload: { version: PLAN_VERSION, source, texts: [...texts] } satisfies CaptionsTask }];
 }
 
 /**
@@ -288,7 +297,7 @@ function endOf({ kind, payload }: PlannedTask): number | undefined {
     const { source, span, rate } = taskOf(kind, payload);
     return span.last ? undefined : source.start + source.origin + (span.first + span.frames) / perSecond(rate);
   }
-  if (kind === "video.picture") return undefined;
+  if (kind === "video.picture" || kind === "video.captions") return undefined;
   const { source, span } = taskOf(kind, payload);
   const frames = (span.segment - 1 + span.segments) * AAC.framesPerSegment;
   return span.last ? undefined : source.start + source.origin + (frames * AAC.samples) / AAC.rate;

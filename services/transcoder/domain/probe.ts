@@ -1,9 +1,10 @@
 /** What ffprobe said of a source: which of its streams are converted, or why it is refused, for a person. */
 import { z } from "zod";
 import { failure, type TritonError } from "../../kernel/errors.ts";
+import { language } from "../../kernel/schemas.ts";
 import type { Size } from "./ladder.ts";
 import { parseRate, perSecond } from "./rate.ts";
-import { AUDIO_CODECS, VIDEO_CODECS, type Demuxer } from "./whitelist.ts";
+import { AUDIO_CODECS, TEXT_CODECS, VIDEO_CODECS, type Demuxer } from "./whitelist.ts";
 
 const streamSchema = z.object({
   index: z.int().nonnegative(),
@@ -21,7 +22,7 @@ const streamSchema = z.object({
   start_time: z.coerce.number().optional(),
   duration: z.coerce.number().optional(),
   channels: z.int().optional(),
-  disposition: z.object({ attached_pic: z.int().optional(), default: z.int().optional() }).optional(),
+  disposition: z.object({ attached_pic: z.int().optional(), default: z.int().optional(), forced: z.int().optional() }).optional(),
   tags: z.record(z.string(), z.string()).optional(),
   side_data_list: z.array(z.looseObject({ rotation: z.number().optional() })).optional(),
 });
@@ -41,7 +42,7 @@ export const PROBE_ENTRIES = [
   "format=start_time,duration:format_tags=major_brand",
   "stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,field_order,color_space,color_transfer,channels",
   "stream=r_frame_rate,avg_frame_rate,time_base,start_time,duration",
-  "stream_disposition=attached_pic,default:stream_tags=rotate,DURATION:stream_side_data=rotation",
+  "stream_disposition=attached_pic,default,forced:stream_tags=rotate,language,DURATION:stream_side_data=rotation",
 ].join(":");
 
 export interface SourceLimits {
@@ -51,6 +52,8 @@ export interface SourceLimits {
 
 /** A DVD has 8 + 32 streams of sound and subtitles; a file with hundreds is made to cost memory. */
 const STREAMS_MAX = 64;
+/** Languages of lines of text, each an output of its own and in memory at once: a Blu-ray has 32. */
+const TEXTS_MAX = 32;
 /** A side below this many pixels shows nothing, and no encoder has it among its tests. */
 const SIDE_MIN = 16;
 /** Pixels that are wider than ten times their height are an error of the file. */
@@ -64,6 +67,13 @@ export interface Candidate {
   readonly durationS: number | undefined;
   readonly picture: Stream;
   readonly sound: Stream | undefined;
+  /** Lines of text, one stream of each language. */
+  readonly texts: readonly TextStream[];
+}
+
+export interface TextStream {
+  readonly stream: number;
+  readonly language: string;
 }
 
 /** Chooses the streams. Throws SOURCE_* for what is not taken; `json` is what ffprobe printed. */
@@ -89,6 +99,7 @@ export function candidateOf(json: unknown, demuxer: Demuxer, limits: SourceLimit
     durationS,
     picture,
     sound: soundStream(streams),
+    texts: textStreams(streams),
   };
 }
 
@@ -128,6 +139,24 @@ function soundStream(streams: readonly Stream[]): Stream | undefined {
   const known = sounds.filter((stream) => AUDIO_CODECS.includes(stream.codec_name ?? "") && (stream.channels ?? 0) > 0);
   if (sounds[0] && known.length === 0) throw unsupportedCodec(sounds[0].codec_name);
   return known.find((stream) => stream.disposition?.default === 1) ?? known[0];
+}
+
+/** Of several in one language the first that is for the whole video, and not only for what is said in another language. */
+function textStreams(streams: readonly Stream[]): readonly TextStream[] {
+  const texts = streams
+    .filter(({ codec_type, codec_name = "" }) => codec_type === "subtitle" && TEXT_CODECS.includes(codec_name))
+    .toSorted((a, b) => (a.disposition?.forced ?? 0) - (b.disposition?.forced ?? 0))
+    .map(({ index, tags }) => ({ stream: index, language: languageOf(tags?.["language"]) }));
+  return texts.filter((text, at) => texts.findIndex((other) => other.language === text.language) === at).slice(0, TEXTS_MAX);
+}
+
+/** Containers name languages by three letters ("ger"), BCP 47 by two where there are two ("de"). What is no name of a language is undetermined. */
+function languageOf(told = ""): string {
+  try {
+    return language.parse(Intl.getCanonicalLocales(told)[0]);
+  } catch {
+    return "und";
+  }
 }
 
 /** Rotated as the display matrix (or the older tag) says, and with square pixels. */

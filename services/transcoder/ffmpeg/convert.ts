@@ -2,12 +2,13 @@
 import { failure } from "../../kernel/errors.ts";
 import type { PlannedCommand } from "../domain/argv.ts";
 import type { Ended } from "../domain/ending.ts";
+import { Countdown } from "./countdown.ts";
 import { runFfmpeg } from "./run.ts";
 import { removeFolder, type Tools } from "./sandbox.ts";
 import { openSink, type Sink } from "./sink.ts";
 import { serveSource, type Source } from "./source.ts";
 
-/** Nothing came out for so long: a fragment of the largest ladder takes a slow machine less than a minute. */
+/** Nothing came out (or was read, where little comes out) for so long: a fragment of the largest ladder takes a slow machine less than a minute. */
 const STALL_MS = 10 * 60_000;
 
 export interface Conversion {
@@ -16,6 +17,8 @@ export interface Conversion {
   readonly command: PlannedCommand;
   readonly timeoutS: number;
   readonly signal: AbortSignal;
+  /** Whether what is read of the source shows that it goes on: lines of text may be an hour apart. Default: no, what comes out does. */
+  readonly livesByReading?: boolean;
   /** Reads one output to its end. When it throws, ffmpeg is ended, and this is why the conversion failed. */
   take(name: string, bytes: AsyncIterable<Uint8Array>): Promise<void>;
   /** Whether everything that was wanted has been taken, so that no byte of the source was missing. Asked when ffmpeg has ended well; default: no. */
@@ -28,11 +31,13 @@ export interface Conversion {
  */
 export async function convert(conversion: Conversion): Promise<Ended> {
   const { tools, command, signal } = conversion;
+  // Before anything is opened or watched: it may take long.
+  await tools.turn.mayBegin(signal);
   const folder = await tools.folder();
-  const source = await serveSource(conversion.source);
   const broken = new AbortController();
   const sinks = new Map<string, Sink>();
-  const watch = watchOutput(() => broken.abort(failure("TRANSCODE_TIMEOUT", "The conversion stood still.")));
+  const watch = watchFlow(() => broken.abort(failure("TRANSCODE_TIMEOUT", "The conversion stood still.")));
+  const source = await serveSource(conversion.source, conversion.livesByReading ? watch.flows : undefined);
   try {
     for (const { name } of command.outputs) {
       const take = async (bytes: AsyncIterable<Uint8Array>): Promise<void> => await conversion.take(name, watch.pass(bytes));
@@ -43,6 +48,7 @@ export async function convert(conversion: Conversion): Promise<Ended> {
       launcher: tools.ffmpeg,
       turn: tools.turn,
       running: source.asked,
+      onTurn: watch.turn,
       folder,
       input: source.url,
       target: (name) => sinks.get(name)?.target ?? "",
@@ -59,16 +65,19 @@ export async function convert(conversion: Conversion): Promise<Ended> {
   }
 }
 
-/** Calls `onStall` once no output has passed for a while. */
-function watchOutput(onStall: () => void) {
-  const timer = setTimeout(onStall, STALL_MS);
+/** Calls `onStall` once nothing has passed for a while in which ffmpeg could run. */
+function watchFlow(onStall: () => void) {
+  const left = new Countdown(STALL_MS, onStall);
+  const flows = (): void => left.renew();
   return {
+    flows,
     async *pass(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
       for await (const some of bytes) {
-        timer.refresh();
+        flows();
         yield some;
       }
     },
-    end: () => clearTimeout(timer),
+    turn: (stopped: boolean) => left.turn(stopped),
+    end: () => left.end(),
   };
 }

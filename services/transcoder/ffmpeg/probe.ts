@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { failure, type TritonError } from "../../kernel/errors.ts";
+import { traced } from "../../kernel/trace.ts";
 import { LOG_CHARACTERS } from "../domain/ending.ts";
 import { PROBE_ENTRIES, refusalOf, type SourceLimits } from "../domain/probe.ts";
 import { TIMELINE_OPTIONS, TimelineReader } from "../domain/timeline.ts";
@@ -61,8 +62,12 @@ function killed(log: string): TritonError {
   return failure("TRANSCODE_FAILED", "The program that examines sources was killed.", { data: { log } });
 }
 
+async function ask(...asked: Parameters<typeof untilGone>): ReturnType<typeof untilGone> {
+  return await traced({ name: "ffprobe" }, async () => await untilGone(...asked));
+}
+
 /** Runs ffprobe until it is gone. `onLine` says whether to go on. */
-async function ask(
+async function untilGone(
   { ffprobe, folder, url, demuxer, limits, signal }: Question,
   entries: readonly string[],
   timeoutMs: number,

@@ -7,8 +7,10 @@
 import type { ChildProcess } from "node:child_process";
 import createCommand from "fluent-ffmpeg";
 import { failure } from "../../kernel/errors.ts";
+import { traced } from "../../kernel/trace.ts";
 import type { PlannedCommand } from "../domain/argv.ts";
 import { LOG_CHARACTERS, type Ended } from "../domain/ending.ts";
+import { Countdown } from "./countdown.ts";
 import type { Turn } from "./sandbox.ts";
 
 /** 25 days: a longer timer fires at once. */
@@ -16,28 +18,37 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 
 export interface FfmpegRun {
   readonly launcher: string;
-  readonly turn: Turn;
+  readonly turn: Pick<Turn, "niceness" | "begun">;
   /**
    * Resolves when ffmpeg itself runs, and no more what starts it: a process that stands still before it has asked the kernel to end with its parent
    * would outlive that.
    */
   readonly running: Promise<void>;
+  /** Is told when the process stands still for others, and when it goes on. */
+  readonly onTurn: (stopped: boolean) => void;
   readonly folder: string;
   readonly command: PlannedCommand;
   readonly input: string;
   /** Where the output of this name goes: an address that we made. */
   readonly target: (name: string) => string;
+  /** Besides the time in which it stands still. */
   readonly timeoutS: number;
   readonly signal: AbortSignal;
 }
 
 /** Resolves, or rejects with the signal's reason or TRANSCODE_TIMEOUT, only when the process is gone. */
 export async function runFfmpeg(run: FfmpegRun): Promise<Ended> {
+  const over = new AbortController();
+  const limit = new Countdown(Math.min(Math.ceil(run.timeoutS * 1000), TIMER_MS_MAX), () => over.abort());
+  const onTurn = (stopped: boolean): void => {
+    limit.turn(stopped);
+    run.onTurn(stopped);
+  };
+  const signal = AbortSignal.any([run.signal, over.signal]);
+  const ended = await traced({ name: "ffmpeg" }, async () => await untilGone(commandOf(run), { ...run, onTurn }, signal));
+  limit.end();
   run.signal.throwIfAborted();
-  const timeout = AbortSignal.timeout(Math.min(Math.ceil(run.timeoutS * 1000), TIMER_MS_MAX));
-  const ended = await untilGone(commandOf(run), run, AbortSignal.any([run.signal, timeout]));
-  run.signal.throwIfAborted();
-  if (timeout.aborted) {
+  if (over.signal.aborted) {
     throw failure("TRANSCODE_TIMEOUT", `The conversion was not done after ${Math.round(run.timeoutS)} s.`, { data: { log: ended.log } });
   }
   return ended;
@@ -55,7 +66,7 @@ function commandOf({ launcher, turn, folder, command, input, target }: FfmpegRun
   return built;
 }
 
-async function untilGone(command: Command, { turn, running }: FfmpegRun, signal: AbortSignal): Promise<Ended> {
+async function untilGone(command: Command, { turn, running, onTurn }: FfmpegRun, signal: AbortSignal): Promise<Ended> {
   let log = "";
   let gone: (() => void) | undefined;
   let ended = false;
@@ -71,7 +82,7 @@ async function untilGone(command: Command, { turn, running }: FfmpegRun, signal:
       .on("start", () => {
         const { pid } = (command as Command & { readonly ffmpegProc: ChildProcess }).ffmpegProc;
         const begin = (): void => {
-          if (pid !== undefined && !ended) gone = turn.begun(pid);
+          if (pid !== undefined && !ended) gone = turn.begun(pid, onTurn);
         };
         void running.then(begin);
         if (signal.aborted) kill();

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { locate, type ProgramPaths, type Programs } from "./locate.ts";
-import { Precedence } from "./precedence.ts";
+import { Precedence, type Urgency } from "./precedence.ts";
 
 const run = promisify(execFile);
 
@@ -27,8 +27,10 @@ const CHECK_MS = 20_000;
 export interface Turn {
   /** A number for `nice`; 0 where the machine has none. */
   readonly niceness: number;
-  /** To be told of each process, once it runs. Call the answer when it is gone. */
-  begun(pid: number): () => void;
+  /** Resolves when a process may be started. Rejects with the signal's reason. */
+  mayBegin(signal: AbortSignal): Promise<void>;
+  /** To be told of each process, once it runs; `onTurn` is told when that stands still, and when it goes on. Call the answer when it is gone. */
+  begun(pid: number, onTurn: (stopped: boolean) => void): () => void;
 }
 
 export interface Tools {
@@ -39,7 +41,7 @@ export interface Tools {
   /** The same tools for what somebody waits for and is done in a moment: it neither stands still nor makes others do so. */
   prompt(): Tools;
   /** The same tools for work that somebody waits for. Until `done` is called, what can wait stands still (precedence.ts). */
-  hurry(): { readonly tools: Tools; readonly done: () => void };
+  hurry(urgency: Urgency): { readonly tools: Tools; readonly done: () => void };
   readonly programs: Programs;
   /** What the machine lacks of the protection, for the log. */
   readonly leftOut: readonly string[];
@@ -96,12 +98,16 @@ export async function openTools(configured: ProgramPaths, secondsMax: number): P
 }
 
 function inTurn(rest: Omit<Tools, "turn" | "prompt" | "hurry">, canBeNice: boolean, precedence: Precedence): Tools {
-  const niceness = (most: number): number => (canBeNice ? most : 0);
+  const turn = (niceness: number, urgency?: Urgency): Turn => ({
+    niceness: canBeNice ? niceness : 0,
+    mayBegin: async (signal) => await precedence.mayBegin(signal, urgency),
+    begun: (pid, onTurn) => precedence.begun(pid, urgency, onTurn),
+  });
   const tools: Tools = {
     ...rest,
-    turn: { niceness: niceness(NICENESS.usual), begun: (pid) => precedence.patient(pid) },
-    prompt: () => ({ ...tools, turn: { niceness: niceness(NICENESS.urgent), begun: () => () => {} } }),
-    hurry: () => ({ tools: tools.prompt(), done: precedence.urgent() }),
+    turn: turn(NICENESS.usual),
+    prompt: () => ({ ...tools, turn: { ...turn(NICENESS.urgent), mayBegin: async () => {}, begun: () => () => {} } }),
+    hurry: (urgency) => ({ tools: { ...tools, turn: turn(NICENESS.urgent, urgency) }, done: precedence.urgent(urgency) }),
   };
   return tools;
 }

@@ -58,13 +58,14 @@ export interface ServedSource {
   close(): Promise<void>;
 }
 
-export async function serveSource(source: Source): Promise<ServedSource> {
+/** `onBytes` is called whenever some are read. */
+export async function serveSource(source: Source, onBytes?: () => void): Promise<ServedSource> {
   const path = `/${randomBytes(16).toString("hex")}`;
   const failures: unknown[] = [];
   const asked = Promise.withResolvers<void>();
   const server = createServer((request, response) => {
     asked.resolve();
-    void answer(request, response, request.url === path ? source : undefined).catch((error: unknown) => {
+    void answer(request, response, request.url === path ? source : undefined, onBytes).catch((error: unknown) => {
       failures.push(error);
       response.destroy();
     });
@@ -91,7 +92,12 @@ async function listen(server: Server): Promise<void> {
   });
 }
 
-async function answer(request: IncomingMessage, response: ServerResponse, source: Source | undefined): Promise<void> {
+async function answer(
+  request: IncomingMessage,
+  response: ServerResponse,
+  source: Source | undefined,
+  onBytes: (() => void) | undefined,
+): Promise<void> {
   if (!source) return void response.writeHead(404).end();
   if (request.method !== "GET" && request.method !== "HEAD") return void response.writeHead(405).end();
   const { size } = source;
@@ -104,7 +110,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, source
     ...(partial ? { "Content-Range": `bytes ${start}-${end - 1}/${size}` } : {}),
   });
   if (request.method === "HEAD") return void response.end();
-  await send(await source.read(start, end), response);
+  const body = await source.read(start, end);
+  if (onBytes) body.on("data", onBytes);
+  await send(body, response);
 }
 
 /** ffmpeg asks from a position to the end, and hangs up when it wants another: that is no failure, while a body that stops first is one. */

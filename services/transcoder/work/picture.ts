@@ -6,6 +6,7 @@ import type { PictureTask } from "../domain/plan.ts";
 import { storyboardOf } from "../domain/storyboard.ts";
 import { convert } from "../ffmpeg/convert.ts";
 import { joinedSource, type Source } from "../ffmpeg/source.ts";
+import { gather } from "./gather.ts";
 import type { Hand, Ports, StoredBlob } from "./ports.ts";
 
 const TIMEOUT_S = 600;
@@ -66,7 +67,7 @@ interface Shot {
 }
 
 async function develop({ tools, signal }: Pick<Hand, "tools" | "signal">, command: PlannedCommand, source: Source): Promise<Shot> {
-  const parts: Uint8Array[] = [];
+  let jpeg: Shot["jpeg"] = new Uint8Array(0);
   const ended = await convert({
     tools,
     signal,
@@ -74,13 +75,10 @@ async function develop({ tools, signal }: Pick<Hand, "tools" | "signal">, comman
     timeoutS: TIMEOUT_S,
     source,
     async take(_name, bytes) {
-      let length = 0;
-      for await (const some of bytes) {
-        length += some.length;
-        if (length > JPEG_BYTES_MAX) throw failure("TRANSCODE_FAILED", "The picture is larger than any picture should be.");
-        parts.push(some);
-      }
+      const gathered = await gather(bytes, JPEG_BYTES_MAX);
+      if (!gathered) throw failure("TRANSCODE_FAILED", "The picture is larger than any should be.");
+      jpeg = gathered;
     },
   });
-  return { ended, jpeg: Buffer.concat(parts) };
+  return { ended, jpeg };
 }

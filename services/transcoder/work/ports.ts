@@ -61,6 +61,7 @@ export interface Ports {
   planAnew(): Promise<void>;
   publish(publication: Publication): Promise<void>;
   publishThumbnail(picture: StoredBlob): Promise<void>;
+  publishCaptions(captions: StoredBlob & { readonly language: string }): Promise<void>;
   /** The smallest quality of a video that is ready. */
   stored(): Promise<StoredRendition>;
   /** Ends the job, too. */

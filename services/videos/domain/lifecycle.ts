@@ -41,3 +41,20 @@ export function isPlayable(status: VideoStatus, renditions: readonly Begun[]): b
 export function isServed(status: VideoStatus): boolean {
   return status === "ready" || status === "processing" || status === "uploading";
 }
+
+/** Its last pictures come without an event, at most moments after its last segment. */
+const SETTLED_MS = 60_000;
+
+interface Dated {
+  readonly updatedAt: string;
+}
+
+/** Whether nothing has happened to it for a while. */
+export function isQuiet({ updatedAt }: Dated, nowMs: number): boolean {
+  return Date.parse(updatedAt) < nowMs - SETTLED_MS;
+}
+
+/** Whether nobody works on it: all that changes by itself are its views. */
+export function isSettled(video: Dated & { readonly status: VideoStatus }, nowMs: number): boolean {
+  return (video.status === "ready" || video.status === "failed" || video.status === "deleted") && isQuiet(video, nowMs);
+}

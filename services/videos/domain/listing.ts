@@ -60,3 +60,18 @@ export function scopesOf(as: Principal, { visibility, owner, trash }: Pick<Filte
   const open: Scope = { visibility: "public" };
   return visibility === "public" ? [open] : [open, ...own.map((mine): Scope => ({ ...mine, visibility: "hidden" }))];
 }
+
+/** What the right to be listed hangs on. */
+export interface Listable {
+  readonly status: VideoStatus;
+  readonly visibility: "public" | "unlisted" | "private";
+  readonly owner: string | null;
+}
+
+/** Whether a video that was found on a page is still for it: since then it may have gone to the trash, come out of it, or been made private. */
+export function isListed(as: Principal, filters: Filters, { status, visibility, owner }: Listable): boolean {
+  const isIn = (scope: Scope): boolean =>
+    (scope.visibility === undefined || (visibility === "public") === (scope.visibility === "public")) &&
+    (scope.owner === undefined || scope.owner === owner);
+  return (status === "deleted") === filters.trash && scopesOf(as, filters).some(isIn);
+}

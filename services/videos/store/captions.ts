@@ -1,10 +1,13 @@
 /** Captions of a video, one blob a language. */
+import { assertHeld } from "../../../mixins/database/jobs.ts";
 import { execute, one, transaction, type Database } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { Principal } from "../../kernel/principal.ts";
+import type { JobRef } from "../../kernel/schemas.ts";
 import type { VideoBlob } from "../contract.ts";
 import { notFound, type Change } from "./catalogue.ts";
 import { lockPresent } from "./edits.ts";
+import { withVideo } from "./work.ts";
 
 interface Asked {
   readonly id: string;
@@ -41,11 +44,32 @@ export async function putCaptions(db: Database, { id, as, language, blob, size }
     await execute(
       tx,
       `insert into captions (video_id, language, blob, size) values ($1, $2, decode($3, 'hex'), $4)
-       on conflict (video_id, language) do update set blob = excluded.blob, size = excluded.size, updated_at = now()`,
+       on conflict (video_id, language) do update set blob = excluded.blob, size = excluded.size, of_source = false, updated_at = now()`,
       [id, language, blob, size],
     );
     await execute(tx, "update videos set edition = edition + 1, updated_at = now() where id = $1", [id]);
     return { id, status: video.status };
+  });
+}
+
+interface TakenCaptions {
+  readonly language: string;
+  readonly blob: string;
+  readonly size: number;
+}
+
+/** They came with the source, and may be made again. Those of a person stay. */
+export async function publishCaptions(db: Database, job: JobRef, { language, blob, size }: TakenCaptions): Promise<Change> {
+  return await withVideo(db, job, async (tx, { id, status }) => {
+    await assertHeld(tx, job);
+    await execute(
+      tx,
+      `insert into captions (video_id, language, blob, size, of_source) values ($1, $2, decode($3, 'hex'), $4, true)
+       on conflict (video_id, language) do update set blob = excluded.blob, size = excluded.size, updated_at = now() where captions.of_source`,
+      [id, language, blob, size],
+    );
+    await execute(tx, "update videos set updated_at = now() where id = $1", [id]);
+    return { id, status };
   });
 }
 

@@ -26,8 +26,3 @@ const DESCRIBED = {
 export async function describe(db: Database, ids: readonly string[]): Promise<readonly DescribedRow[]> {
   return ids.length === 0 ? [] : await prepared<DescribedRow>(db, DESCRIBED, [ids]);
 }
-
-/** Those of them that are there and do not lie in the trash, in the order of the ids. */
-export async function findVideos(db: Database, ids: readonly string[]): Promise<readonly DescribedRow[]> {
-  return (await describe(db, ids)).filter(({ deletedAt }) => deletedAt === null);
-}

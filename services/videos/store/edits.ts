@@ -1,6 +1,6 @@
 /** What people do to a video that is there: change what is said of it, bring it back, try it again, make an end of it. */
 import type { JobKind } from "../../../mixins/database/enqueue.ts";
-import { cancelJobs, reviveJobs } from "../../../mixins/database/jobs.ts";
+import { cancelJobs, reviveJob, reviveJobs } from "../../../mixins/database/jobs.ts";
 import { execute, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
 import type { Principal } from "../../kernel/principal.ts";
@@ -68,8 +68,7 @@ export async function restore(db: Database, { id, as }: Asked): Promise<Change> 
     const video = await lockOwn(tx, id, as);
     if (video.status !== "deleted") return { id };
     await execute(tx, "update videos set deleted_at = null, updated_at = now() where id = $1", [id]);
-    const isUnfinished = video.stored === "queued" || video.stored === "processing";
-    return { id, status: video.stored, enqueued: isUnfinished ? await resume(tx, video) : [] };
+    return { id, status: video.stored, enqueued: await workLeft(tx, video) };
   });
 }
 
@@ -80,16 +79,36 @@ export async function retry(db: Database, { id, as }: Asked): Promise<Change> {
     if (transition(video.status, "retried") === undefined) {
       throw failure("VIDEO_NOT_FAILED", `The video ${id} is ${video.status}: only one that has failed can be tried again.`);
     }
-    const queued = { ...video, status: after(video, "retried") };
-    const enqueued = await resume(tx, video);
-    // Only an inspection begins a video that is queued; where its plan is known, other work goes on.
-    const status = enqueued.includes("video.inspect") ? queued.status : after(queued, "begun");
-    await execute(tx, "update videos set status = $2, error_type = null, error_message = null, updated_at = now() where id = $1", [
-      id,
-      status,
-    ]);
-    return { id, status, enqueued };
+    return await tryAgain(tx, video, await resume(tx, video));
   });
+}
+
+async function tryAgain(tx: Tx, video: LockedVideo, enqueued: readonly JobKind[]): Promise<Change> {
+  const queued = { ...video, status: after(video, "retried") };
+  // Only an inspection begins a video that is queued; where its plan is known, other work goes on.
+  const status = enqueued.includes("video.inspect") ? queued.status : after(queued, "begun");
+  await execute(tx, "update videos set status = $2, error_type = null, error_message = null, updated_at = now() where id = $1", [
+    video.id,
+    status,
+  ]);
+  return { id: video.id, status, enqueued };
+}
+
+/** A job that has failed: of a video that failed with it together with all that is left of its work, else alone, as a poster. JOB_NOT_FAILED. */
+export async function retryJob(db: Database, { id, as, job }: Asked & { job: string }): Promise<Change> {
+  return await transaction(db, async (tx) => {
+    const video = await lockPresent(tx, id, as);
+    const kind = await reviveJob(tx, { id: job, videoId: id });
+    if (kind === undefined) throw failure("JOB_NOT_FAILED", `The job ${job} has not failed, or nothing is left for it to do.`);
+    if (transition(video.status, "retried") === undefined) return { id, enqueued: [kind] };
+    return await tryAgain(tx, video, [...new Set([kind, ...(await reviveJobs(tx, id))])]);
+  });
+}
+
+/** Of a video that was ready, what it can do without; of one that has failed, nothing before somebody asks for it. */
+async function workLeft(tx: Tx, video: LockedVideo): Promise<readonly JobKind[]> {
+  if (video.stored === "queued" || video.stored === "processing") return await resume(tx, video);
+  return video.stored === "ready" ? await reviveJobs(tx, video.id) : [];
 }
 
 /** Work that was left. When nothing of it is, the video is made anew. */

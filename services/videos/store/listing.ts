@@ -3,7 +3,6 @@ import { one, rows, type Bind, type Database } from "../../../mixins/database/sq
 import type { Principal } from "../../kernel/principal.ts";
 import { decodeCursor, encodeCursor, type Position } from "../domain/cursor.ts";
 import { orderOf, scopesOf, type Filters, type Order, type Scope, type Sort, type SortKey } from "../domain/listing.ts";
-import { describe, type DescribedRow } from "./described.ts";
 
 /** A list as a whole. */
 export interface List extends Filters {
@@ -18,8 +17,9 @@ export interface Listing extends List {
   readonly cursor?: string | undefined;
 }
 
-export interface PageOfRows {
-  readonly rows: readonly DescribedRow[];
+/** Which videos a page has. */
+export interface FoundPage {
+  readonly ids: readonly string[];
   readonly nextCursor: string | null;
   /** The search that was made instead of one that found nothing; null when it was made as it was asked for. */
   readonly corrected: string | null;
@@ -71,7 +71,7 @@ class Bindings {
  * After a cursor the comparison is one of rows, which the index answers in half a millisecond at any depth; written as `a < x or (a = x and b < y)` it
  * takes 840 ms of a million.
  */
-export async function listVideos(db: Database, listing: Listing, guess: Guess): Promise<PageOfRows> {
+export async function findPage(db: Database, listing: Listing, guess: Guess): Promise<FoundPage> {
   const scopes = scopesOf(listing.as, listing);
   const order = orderOf(listing.sort, listing.q);
   const after = listing.cursor === undefined ? undefined : decodeCursor(order, listing.cursor);
@@ -79,11 +79,11 @@ export async function listVideos(db: Database, listing: Listing, guess: Guess): 
   const wanted = { listing, scopes, order, after, gathers };
   const found = scopes.length === 0 ? [] : await readPage(db, wanted);
   const corrected = found.length === 0 ? await correction(db, wanted) : null;
-  if (corrected !== null) return { ...(await listVideos(db, { ...listing, q: corrected }, guess)), corrected };
+  if (corrected !== null) return { ...(await findPage(db, { ...listing, q: corrected }, guess)), corrected };
   const shown = found.slice(0, listing.limit);
   const last = shown.at(-1);
   const nextCursor = last && found.length > listing.limit ? encodeCursor(order, { key: last.sortedBy, id: last.id }) : null;
-  return { rows: await describeListed(db, wanted, shown), nextCursor, corrected: null };
+  return { ids: shown.map(({ id }) => id), nextCursor, corrected: null };
 }
 
 interface Wanted<L extends List = Listing> {
@@ -107,20 +107,6 @@ const GATHERED_MAX = 3000;
 interface Listed {
   readonly id: string;
   readonly sortedBy: string;
-}
-
-/** Between the two statements a video may have gone to the trash, come out of it, or been made private. */
-async function describeListed(db: Database, { listing, scopes }: Wanted, listed: readonly Listed[]): Promise<readonly DescribedRow[]> {
-  const found = await describe(
-    db,
-    listed.map(({ id }) => id),
-  );
-  return found.filter((row) => (row.deletedAt !== null) === listing.trash && scopes.some((scope) => isIn(scope, row)));
-}
-
-function isIn(scope: Scope, { visibility, owner }: DescribedRow): boolean {
-  const isSeen = scope.visibility === undefined || (visibility === "public") === (scope.visibility === "public");
-  return isSeen && (scope.owner === undefined || scope.owner === owner);
 }
 
 /** One more than the page holds, to know whether there is a next one. By relevance, what has the words elsewhere is looked for when the titles do not fill the page. */

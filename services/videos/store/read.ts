@@ -38,8 +38,8 @@ const JOBS = {
   name: "jobs of videos",
   text: `select video_id as "videoId", case kind when 'video.inspect' then 'inspect' when 'video.span' then 'video'
        when 'video.audio' then 'audio' else 'picture' end as stage,
-     state, progress, attempts, failure - 'log' as failure, extract(epoch from now() - started_at)::float8 as "elapsedS"
-   from jobs where video_id = any($1::uuid[]) and kind not in ('video.foresee', 'video.storyboard') order by id`,
+     state, progress, attempts - unheard as attempts, failure - 'log' as failure, extract(epoch from now() - started_at)::float8 as "elapsedS"
+   from jobs where video_id = any($1::uuid[]) and kind not in ('video.foresee', 'video.storyboard', 'video.captions') order by id`,
 };
 
 const RENDITIONS = {

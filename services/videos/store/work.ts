@@ -6,7 +6,7 @@ import { failure as failed } from "../../kernel/errors.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import { flawOf, type StoredRendition } from "../domain/completeness.ts";
 import { segmentsOf, type Run } from "../domain/runs.ts";
-import type { VideoStatus } from "../domain/lifecycle.ts";
+import { transition, type VideoStatus } from "../domain/lifecycle.ts";
 import { after, inspectAnew, lock, type Change, type LockedVideo } from "./catalogue.ts";
 import { dropForesight } from "./foreseen.ts";
 
@@ -51,6 +51,12 @@ export interface Publication {
     readonly duration: number;
   }[];
 }
+
+/** What a video can do without. */
+const DISPENSABLE: readonly string[] = ["video.picture", "video.captions"] satisfies JobKind[];
+
+/** What nobody waits for: all of the source has to be read for it. */
+const LATE: readonly string[] = ["video.captions"] satisfies JobKind[];
 
 /** The video of a job, locked before the job is: see mixins/database/jobs.ts. */
 export async function withVideo<T>(db: Database, job: JobRef, work: (tx: Tx, video: LockedVideo, kind: string) => Promise<T>): Promise<T> {
@@ -97,14 +103,25 @@ export async function keepPlan(
   );
 }
 
-/** The jobs of a plan go for good: revived with the video, they would have it planned anew once more. */
+/**
+ * The jobs of a plan go for good: revived with the video, they would have it planned anew once more. A video that is ready stays as it is: what it lacks,
+ * it can do without.
+ */
 export async function planAnew(db: Database, job: JobRef): Promise<Change> {
   return await withVideo(db, job, async (tx, video) => {
     await assertHeld(tx, job);
     if (video.status === "uploading") return await withoutForesight(tx, video);
+    if (transition(video.status, "begun") === undefined) return await outdated(tx, video, job);
     await forgetWork(tx, video.id);
     return { id: video.id, enqueued: await inspectAnew(tx, video.id), cancelled: true };
   });
+}
+
+/** An old job that was tried again: there is no plan any more to do it by. */
+async function outdated(tx: Tx, video: LockedVideo, job: JobRef): Promise<Change> {
+  const message = `An older program planned this, and the video is ${video.status}: only one that is converted anew can have it.`;
+  await failJob(tx, job, { failure: { type: "TRANSCODE_FAILED", message }, final: true, excused: false });
+  return { id: video.id };
 }
 
 async function keepFacts(tx: Tx, id: string, status: string, facts: Plan["facts"]): Promise<void> {
@@ -243,8 +260,8 @@ export async function finish(db: Database, job: JobRef): Promise<Change> {
 export async function fail(db: Database, job: JobRef, report: { failure: Failure; final: boolean; excused: boolean }): Promise<Change> {
   return await withVideo(db, job, async (tx, video, kind) => {
     if ((await failJob(tx, job, report)) === "queued" || kind === "video.storyboard" || kind === "video.foresee") return { id: video.id };
-    if (video.status === "uploading") return await withoutForesight(tx, video);
-    return kind === "video.picture" ? await conclude(tx, video) : await giveUp(tx, video, report.failure);
+    if (video.status === "uploading") return DISPENSABLE.includes(kind) ? { id: video.id } : await withoutForesight(tx, video);
+    return DISPENSABLE.includes(kind) ? await conclude(tx, video) : await giveUp(tx, video, report.failure);
   });
 }
 
@@ -256,11 +273,14 @@ async function withoutForesight(tx: Tx, video: LockedVideo): Promise<Change> {
 
 /** The end of a job may be the end of the work. The video is locked, so of two last jobs the second one sees the first. */
 async function conclude(tx: Tx, video: LockedVideo): Promise<Change> {
+  // Captions, or a poster that was tried again: the video has ended before.
+  if (video.status === "ready") return { id: video.id, status: video.status };
   const left = await rows(
     tx,
     `select 1 from jobs
-     where video_id = $1 and (state in ('queued', 'running') or (state = 'failed' and kind <> 'video.picture')) limit 1`,
-    [video.id],
+     where video_id = $1
+       and ((state in ('queued', 'running') and kind <> all ($2::text[])) or (state = 'failed' and kind <> all ($3::text[]))) limit 1`,
+    [video.id, LATE, DISPENSABLE],
   );
   if (left.length > 0) return { id: video.id };
   const flaw = flawOf(await storedRenditions(tx, video));

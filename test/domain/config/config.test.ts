@@ -67,6 +67,9 @@ it.each([
   ["NODE_ID", "two words"],
   ["STORAGE_BACKEND", "tape"],
   ["S3_ENDPOINT", "ftp://h"],
+  ["OTLP_URL", "grpc://h:4317"],
+  ["OTLP_URL", "http://me:secret@h:4318"],
+  ["OTLP_READS", "2"],
 ])("refuses %s=%s", (name, value) => {
   expect(refusal({ [name]: value })).toContain(`  ${name}: `);
 });

@@ -17,37 +17,74 @@ afterEach(() => {
   jest.useRealTimers();
 });
 
-/** How often the catalogue is asked for a list that is asked for again after these times, in ms. */
-function askedFor(answers: Answers, isSteady: boolean): (afterMs: number) => Promise<number> {
-  let asked = 0;
+/** Which answer of the catalogue is given to who asks for the same list after these times, in ms: the first, the second. */
+function answered(answers: Answers, isSteady: boolean): (afterMs: number) => Promise<number> {
+  const made: Content[] = [];
   return async (afterMs) => {
     nowMs += afterMs;
     jest.advanceTimersByTime(afterMs);
-    await answers.list(anonymous, "all", async () => {
-      asked++;
-      return { answer: content, isSteady };
+    const given = await answers.list(anonymous, "all", async () => {
+      const answer = { ...content };
+      made.push(answer);
+      return { answer, isSteady };
     });
-    return asked;
+    return made.indexOf(given) + 1;
   };
 }
 
+const broken = async (): Promise<never> => await Promise.reject(new Error("away"));
+
 describe("an answer", () => {
   it("of what nobody works on is given again for half a minute, where no event is lost", async () => {
-    const after = askedFor(new Answers({ losesEvents: false }), true);
-    expect([await after(1), await after(2500), await after(25_000), await after(5000)]).toEqual([1, 1, 1, 2]);
+    const after = answered(new Answers({ losesEvents: false }), true);
+    expect([await after(1), await after(2500), await after(12_000)]).toEqual([1, 1, 1]);
+    expect(await after(30_001)).toBe(2);
   });
 
   it.each([
     ["of what changes by itself", { losesEvents: false }, false],
     ["of what another process may change", { losesEvents: true }, true],
   ])("%s is given again for two seconds", async (_what, told, isSteady) => {
-    const after = askedFor(new Answers(told), isSteady);
-    expect([await after(1), await after(1500), await after(1000)]).toEqual([1, 1, 2]);
+    const after = answered(new Answers(told), isSteady);
+    expect([await after(1), await after(900), await after(2001)]).toEqual([1, 1, 2]);
+  });
+
+  it("is made anew from half of its time on by the first who asks, and whoever asks waits for nothing", async () => {
+    const after = answered(new Answers({ losesEvents: false }), true);
+    expect([await after(1), await after(16_000), await after(1)]).toEqual([1, 1, 2]);
+    expect([await after(14_000), await after(2000), await after(1)]).toEqual([2, 2, 3]);
+  });
+
+  it("is given until its time is over when it cannot be made anew, and no longer", async () => {
+    const answers = new Answers({ losesEvents: false });
+    await answered(answers, true)(1);
+    nowMs += 16_000;
+    jest.advanceTimersByTime(16_000);
+    expect(await answers.list(anonymous, "all", broken)).toEqual(content);
+    nowMs += 14_001;
+    jest.advanceTimersByTime(14_001);
+    await expect(answers.list(anonymous, "all", broken)).rejects.toThrow("away");
+  });
+
+  it("is made anew by one of all who ask, and of all that are due by two at a time", async () => {
+    const answers = new Answers({ losesEvents: false });
+    let asked = 0;
+    const ask = async (which: number): Promise<unknown> =>
+      await answers.list(anonymous, String(which), async () => {
+        asked++;
+        return await (nowMs < 10_000 ? Promise.resolve({ answer: content, isSteady: true }) : new Promise<never>(() => {}));
+      });
+    const all = [1, 2, 3, 4, 5, 6];
+    await Promise.all(all.map(ask));
+    nowMs += 16_000;
+    jest.advanceTimersByTime(16_000);
+    await Promise.all([...all, ...all].map(ask));
+    expect(asked).toBe(6 + 2);
   });
 
   it("is made anew once something changed, however steady it was", async () => {
     const answers = new Answers({ losesEvents: false });
-    const after = askedFor(answers, true);
+    const after = answered(answers, true);
     await after(1);
     answers.forget();
     expect(await after(1)).toBe(2);

@@ -5,7 +5,7 @@ import { DEMUXERS, inputProtection } from "../../../services/transcoder/domain/w
 const means: Means = { pixelsMax: 1_000_000, threads: 2, canToneMap: true, frameSync: "-fps_mode" };
 const source = { blob: "ab".repeat(32), size: 1000, demuxer: "mov", seekable: true, start: 0, origin: 0 } as const;
 const span: SpanTask = {
-  version: 7,
+  version: 8,
   source,
   rate: [30, 1],
   framesPerSegment: 120,
@@ -17,8 +17,8 @@ const span: SpanTask = {
     { name: "240p", width: 426, height: 240, maxrateK: 400 },
   ],
 };
-const audio = { version: 7, source, stream: 1, seconds: 10, span: { segment: 1, segments: 3, last: true } } as const;
-const picture = { version: 7, source, stream: 0, seconds: 10, hdr: false, width: 1920, height: 1080 } as const;
+const audio = { version: 8, source, stream: 1, seconds: 10, span: { segment: 1, segments: 3, last: true } } as const;
+const picture = { version: 8, source, stream: 0, seconds: 10, hdr: false, width: 1920, height: 1080 } as const;
 
 const commands: [string, PlannedCommand][] = [
   ["a span", spanCommand(span, means)],

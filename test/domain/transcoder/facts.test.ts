@@ -89,6 +89,38 @@ describe("a source in the middle of which one can begin", () => {
   });
 });
 
+const text = (index: number, language?: string, about: object = {}) => ({
+  index,
+  codec_type: "subtitle",
+  codec_name: "subrip",
+  ...(language === undefined ? {} : { tags: { language } }),
+  ...about,
+});
+const textsOf = (...texts: object[]) => facts({ streams: [picture, ...texts] }).texts.map((one) => `${one.stream} ${one.language}`);
+
+describe("the lines of text of a source", () => {
+  it("are one stream of each language, by the name that people choose", () => {
+    expect(textsOf(text(2, "ger"), text(3, "eng"), text(4, "deu"), text(5, "pt-BR"))).toEqual(["2 de", "3 en", "5 pt-BR"]);
+    expect(textsOf(text(2, "ger", { disposition: { forced: 1 } }), text(3, "ger"))).toEqual(["3 de"]);
+  });
+
+  it("are in no known language where none is told, or what is told is none", () => {
+    expect(textsOf(text(2))).toEqual(["2 und"]);
+    expect(textsOf(text(2, "../../etc"))).toEqual(["2 und"]);
+    expect(textsOf(text(2, "x".repeat(300)))).toEqual(["2 und"]);
+  });
+
+  it("are of no more languages than a disc has", () => {
+    const letters = "abcdefghijklmnopqrstuvwxyz".split("");
+    const many = letters.flatMap((a) => ["x", "y"].map((b) => `q${a}${b}`)).slice(0, 40);
+    expect(textsOf(...many.map((name, index) => text(index + 2, name)))).toHaveLength(32);
+  });
+
+  it("are no pictures of text", () => {
+    expect(textsOf(text(2, "eng", { codec_name: "hdmv_pgs_subtitle" }), text(3, "eng", { codec_name: "dvd_subtitle" }))).toEqual([]);
+  });
+});
+
 /** What is said of a sound whose packets come after such steps. */
 function isExact(ticks: string, steps: readonly number[]): boolean | undefined {
   const times = steps.map((_, n) => steps.slice(0, n).reduce((sum, step) => sum + step, 0));
@@ -129,6 +161,7 @@ describe("the facts of a source", () => {
         matrix: "bt709",
       },
       sound: { stream: 1, codec: "aac", seconds: 10, exact: false },
+      texts: [],
     });
   });
 

@@ -40,6 +40,7 @@ function facts(
       ...about,
     },
     sound,
+    texts: [],
   };
 }
 

@@ -450,7 +450,7 @@ export interface Backlog {
 /** A piece of work that must happen. */
 export interface Job {
   readonly id: string;
-  readonly kind: "video.inspect" | "video.foresee" | "video.span" | "video.audio" | "video.picture" | "video.storyboard" | "upload.finish" | "partition.move" | "disk.repair" | "disk.compare" | "chunks.collect";
+  readonly kind: "video.inspect" | "video.foresee" | "video.span" | "video.audio" | "video.picture" | "video.captions" | "video.storyboard" | "upload.finish" | "partition.move" | "disk.repair" | "disk.compare" | "chunks.collect";
   readonly state: "queued" | "running" | "done" | "failed" | "cancelled";
   readonly videoId: string | null;
   /** higher is sooner, within a kind */
@@ -916,7 +916,7 @@ export interface Operations {
   "GET /api/v1/admin/jobs": {
     readonly asked: {
       readonly query?: {
-        readonly kind?: "video.inspect" | "video.foresee" | "video.span" | "video.audio" | "video.picture" | "video.storyboard" | "upload.finish" | "partition.move" | "disk.repair" | "disk.compare" | "chunks.collect";
+        readonly kind?: "video.inspect" | "video.foresee" | "video.span" | "video.audio" | "video.picture" | "video.captions" | "video.storyboard" | "upload.finish" | "partition.move" | "disk.repair" | "disk.compare" | "chunks.collect";
         readonly state?: "queued" | "running" | "done" | "failed" | "cancelled";
         readonly before?: string;
         readonly limit?: number;

@@ -1,5 +1,5 @@
 /** Captions as players take them: WebVTT (W3C), checked cue by cue; SubRip becomes WebVTT. */
-import { failure } from "../../kernel/errors.ts";
+import { failure } from "./errors.ts";
 
 /** A film of four hours has some 4,000 cues, in some 300 KB. */
 export const CAPTIONS_BYTES_MAX = 2 * 1024 * 1024;
@@ -30,7 +30,33 @@ export function webVtt(bytes: Uint8Array): string {
   const cues = /^WEBVTT(?:[ \t].*)?$/.test(lines[0] ?? "") ? vttCues(lines) : srtCues(lines);
   if (cues.length === 0) throw invalid("it holds no cue");
   if (cues.length > CUES_MAX) throw invalid(`it holds more than ${CUES_MAX} cues`);
-  return ["WEBVTT", ...cues.map(written), ""].join("\n\n").replace(/\n+$/, "\n");
+  return vtt(cues);
+}
+
+/**
+ * What ffmpeg makes of the lines of text of a source, as WebVTT that players read: what is odd in one cue costs no other. All comes `shiftS` too late.
+ * Undefined when nothing is left.
+ */
+export function mendedVtt(bytes: Uint8Array, shiftS: number): string | undefined {
+  const text = new TextDecoder("utf-8").decode(bytes).replaceAll("\0", "\uFFFD");
+  const cues = loosely(text.replaceAll(/\r\n?/g, "\n").split("\n"))
+    .map((cue) => ({ ...cue, startMs: Math.max(0, cue.startMs - shiftS * 1000), endMs: cue.endMs - shiftS * 1000 }))
+    .filter(({ startMs, endMs, lines }) => startMs < endMs && lines.length > 0 && !DRAWING.test(lines.join(" ")));
+  return cues.length === 0 ? undefined : vtt(inOrder(cues, { sort: true }).slice(0, CUES_MAX));
+}
+
+/** A shape, of which SubStation Alpha tells the lines in letters and numbers. */
+const DRAWING = /^m(?: -?[0-9.]+){2}(?: (?:[mnlbspc]|-?[0-9.]+))*$/;
+
+/** An empty line within a cue ends it for players; here only the next timing does. */
+function loosely(lines: readonly string[]): (Timing & { lines: string[] })[] {
+  const cues: (Timing & { lines: string[] })[] = [];
+  for (const [index, line] of lines.entries()) {
+    const times = lines[index - 1] === "" ? vttTiming(line) : undefined;
+    if (times) cues.push({ ...times, lines: [] });
+    else if (line.trim() !== "") cues.at(-1)?.lines.push(line.replaceAll("-->", "--&gt;"));
+  }
+  return cues;
 }
 
 function decoded(bytes: Uint8Array): string {
@@ -129,6 +155,10 @@ function inOrder<C extends Cue & { at?: number }>(cues: readonly C[], { sort = f
   const late = cues.find(({ startMs }, index) => startMs < (cues[index - 1]?.startMs ?? 0));
   if (late) throw invalid(`line ${late.at}: the cue begins before the one above it`);
   return [...cues];
+}
+
+function vtt(cues: readonly Cue[]): string {
+  return ["WEBVTT", ...cues.map(written), ""].join("\n\n").replace(/\n+$/, "\n");
 }
 
 function written({ startMs, endMs, settings, lines }: Cue): string {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { errorType } from "../../../services/kernel/errors.ts";
-import { webVtt } from "../../../services/gateway/domain/captions.ts";
+import { mendedVtt, webVtt } from "../../../services/kernel/captions.ts";
 
 const of = (text: string): string => webVtt(Buffer.from(text));
 
@@ -123,5 +123,32 @@ describe("SubRip", () => {
     expect(of(text)).toBe(
       "WEBVTT\n\n00:00:01.000 --> 00:00:02.250\nUp &lt;script&gt;\n\n00:00:05.500 --> 00:00:06.000\nA &lt; B &amp; <i>C</i>\n",
     );
+  });
+});
+
+const mended = (...blocks: string[]): string | undefined => mendedVtt(Buffer.from(["WEBVTT", ...blocks].join("\n\n")), 3600);
+
+describe("what a converter makes of lines of text", () => {
+  it("keeps all cues but those that show nothing, whatever is odd in one, in order", () => {
+    const odd = ["01:00:03.000 --> 01:00:04.000\nLast --> a\n\nAfter an empty line", "01:00:01.000 --> 01:00:01.000\nNo time"];
+    const drawn = "01:00:02.000 --> 01:00:02.500\nm 0 0 l 100 0 100 100 0 100";
+    const made = mended(...odd, drawn, "01:00:00.500 --> 01:00:01.000\nFirst");
+    expect(made).toBe(
+      "WEBVTT\n\n00:00:00.500 --> 00:00:01.000\nFirst\n\n00:00:03.000 --> 00:00:04.000\nLast --&gt; a\nAfter an empty line\n",
+    );
+    expect(of(made!)).toBe(made);
+  });
+
+  it("moves no cue for one that comes before the start, which begins there or is left out", () => {
+    const early = ["59:58.000 --> 59:59.000\nOver", "59:59.500 --> 01:00:00.500\nUnder way"];
+    expect(mended(...early, "01:00:01.000 --> 01:00:02.000\nIn time")).toBe(
+      "WEBVTT\n\n00:00:00.000 --> 00:00:00.500\nUnder way\n\n00:00:01.000 --> 00:00:02.000\nIn time\n",
+    );
+  });
+
+  it("holds no more cues than captions may, and is nothing when there is none", () => {
+    const cue = "01:00:01.000 --> 01:00:02.000\nx";
+    expect(mended(...Array.from({ length: 20_001 }, () => cue))?.match(/-->/g)).toHaveLength(20_000);
+    expect([mended(), mended("A line of nobody")]).toEqual([undefined, undefined]);
   });
 });

@@ -1,0 +1,32 @@
+/** Signals from outside: whoever is meant may be gone, and who was made to stand still goes on, however the run ends. */
+
+/** A negative number is a whole group. */
+export function signal(pids: readonly number[], name: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, name);
+    } catch {
+      // It has just ended.
+    }
+  }
+}
+
+/** Also for who ends a run in the middle with ctrl-C. */
+export function whenEnding(mend: () => void): void {
+  process.once("exit", mend);
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(name, () => process.exit(1));
+}
+
+const frozen = new Set<number>();
+let watching = false;
+
+/** They stand still until `pause` is over, or this process ends: nobody else would wake them. */
+export async function freeze(pids: readonly number[], pause: () => Promise<void>): Promise<void> {
+  if (!watching) whenEnding(() => signal([...frozen], "SIGCONT"));
+  watching = true;
+  for (const pid of pids) frozen.add(pid);
+  signal(pids, "SIGSTOP");
+  await pause();
+  signal(pids, "SIGCONT");
+  for (const pid of pids) frozen.delete(pid);
+}

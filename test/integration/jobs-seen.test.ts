@@ -1,0 +1,86 @@
+/** The queue as operators see it. */
+import { openDatabase } from "../../mixins/database/connection.ts";
+import { enqueue, type NewJob } from "../../mixins/database/enqueue.ts";
+import { execute, rows, transaction, type Database } from "../../mixins/database/sql.ts";
+import type { JobKind } from "../../services/jobs/contract.ts";
+import { jobOf, listJobs, retryJob } from "../../services/jobs/store/entries.ts";
+import { errorType } from "../../services/kernel/errors.ts";
+import { eventually } from "../support/eventually.ts";
+import { testDatabase, type TestDatabase } from "../support/postgres.ts";
+
+const kind = "video.span" satisfies JobKind;
+
+let database: TestDatabase;
+let db: Database;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  db = openDatabase(database.ownerUrl, { connectionsMax: 8 });
+});
+afterAll(async () => {
+  await database.drop();
+});
+beforeEach(async () => {
+  await execute(db, "truncate jobs");
+});
+
+async function add(...list: Partial<NewJob>[]): Promise<void> {
+  await transaction(db, async (tx) => await enqueue(tx, list.map((job) => ({ kind, payload: {}, ...job })) as NewJob[]));
+}
+
+const typeOf = async (attempt: Promise<unknown>): Promise<string | undefined> => errorType(await attempt.catch((error: unknown) => error));
+
+const failedCollection = async (): Promise<string> => {
+  const made = await rows<{ id: string }>(
+    db,
+    `insert into jobs (kind, state, attempts, finished_at, failure, dedupe_key)
+     values ('chunks.collect', 'failed', 5, now(), '{"type": "INTERNAL", "message": "It broke."}', 'once') returning id`,
+  );
+  return made[0]!.id;
+};
+
+describe("what operators see of the queue", () => {
+  it("is the newest first, page by page, of a kind and a state", async () => {
+    await add({}, {}, {});
+    const failed = await failedCollection();
+    const all = await listJobs(db, { limit: 2 });
+    expect(all[0]).toMatchObject({ id: failed, kind: "chunks.collect", state: "failed", failure: { type: "INTERNAL" }, videoId: null });
+    const older = await listJobs(db, { limit: 100, before: all[1]!.id });
+    expect([all.length, older.length]).toEqual([2, 2]);
+    expect(older.every(({ id }) => BigInt(id) < BigInt(all[1]!.id))).toBe(true);
+    expect((await listJobs(db, { limit: 100, state: "failed" })).map(({ id }) => id)).toEqual([failed]);
+    expect(await listJobs(db, { limit: 100, kind })).toHaveLength(3);
+  });
+
+  it("shows what waits for bytes of an upload, without a time", async () => {
+    await add({ needsBytes: 1000 }, {});
+    const [due, waiting] = await listJobs(db, { limit: 2 });
+    expect([waiting?.state, waiting?.runAt, due?.runAt]).toEqual(["queued", null, expect.stringMatching(/^20.*Z$/)]);
+    expect(await jobOf(db, waiting!.id)).toEqual(waiting);
+  });
+
+  it("is tried again when it has failed, as if it had never been tried, and not else", async () => {
+    const id = await failedCollection();
+    expect(await retryJob(db, id)).toBe("chunks.collect");
+    expect(await jobOf(db, id)).toMatchObject({ state: "queued", attempts: 0, failure: null, finishedAt: null });
+    expect(await typeOf(retryJob(db, id))).toBe("JOB_NOT_FAILED");
+    expect(await typeOf(retryJob(db, await failedCollection()))).toBe("JOB_NOT_FAILED");
+    expect(await typeOf(jobOf(db, "999999999"))).toBe("JOB_NOT_FOUND");
+  });
+
+  it("is not tried again when somebody makes another one for the same at that moment", async () => {
+    const id = await failedCollection();
+    const other = await db.transaction();
+    try {
+      await db.query("insert into jobs (kind, dedupe_key) values ('chunks.collect', 'once')", { transaction: other });
+      const tried = typeOf(retryJob(db, id));
+      const waits = "select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+      await eventually(async () => (await rows(db, waits)).length > 0, { what: "the one waiting for the other" });
+      await other.commit();
+      expect(await tried).toBe("JOB_NOT_FAILED");
+    } catch (error) {
+      await other.rollback().catch(() => {});
+      throw error;
+    }
+  });
+});
