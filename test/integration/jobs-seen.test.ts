@@ -1,32 +1,19 @@
 /** The queue as operators see it. */
-import { openDatabase } from "../../mixins/database/connection.ts";
-import { enqueue, type NewJob } from "../../mixins/database/enqueue.ts";
-import { execute, rows, transaction, type Database } from "../../mixins/database/sql.ts";
-import type { JobKind } from "../../services/jobs/contract.ts";
+import { rows, type Database } from "../../mixins/database/sql.ts";
 import { jobOf, listJobs, retryJob } from "../../services/jobs/store/entries.ts";
 import { errorType } from "../../services/kernel/errors.ts";
 import { eventually } from "../support/eventually.ts";
-import { testDatabase, type TestDatabase } from "../support/postgres.ts";
+import { kind, openQueue, type TestQueue } from "../support/jobs.ts";
 
-const kind = "video.span" satisfies JobKind;
-
-let database: TestDatabase;
+let queue: TestQueue;
 let db: Database;
 
 beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.ownerUrl, { connectionsMax: 8 });
+  queue = await openQueue();
+  ({ db } = queue);
 });
-afterAll(async () => {
-  await database.drop();
-});
-beforeEach(async () => {
-  await execute(db, "truncate jobs");
-});
-
-async function add(...list: Partial<NewJob>[]): Promise<void> {
-  await transaction(db, async (tx) => await enqueue(tx, list.map((job) => ({ kind, payload: {}, ...job })) as NewJob[]));
-}
+afterAll(async () => await queue.drop());
+beforeEach(async () => await queue.empty());
 
 const typeOf = async (attempt: Promise<unknown>): Promise<string | undefined> => errorType(await attempt.catch((error: unknown) => error));
 
@@ -41,7 +28,7 @@ const failedCollection = async (): Promise<string> => {
 
 describe("what operators see of the queue", () => {
   it("is the newest first, page by page, of a kind and a state", async () => {
-    await add({}, {}, {});
+    await queue.add({}, {}, {});
     const failed = await failedCollection();
     const all = await listJobs(db, { limit: 2 });
     expect(all[0]).toMatchObject({ id: failed, kind: "chunks.collect", state: "failed", failure: { type: "INTERNAL" }, videoId: null });
@@ -53,7 +40,7 @@ describe("what operators see of the queue", () => {
   });
 
   it("shows what waits for bytes of an upload, without a time", async () => {
-    await add({ needsBytes: 1000 }, {});
+    await queue.add({ needsBytes: 1000 }, {});
     const [due, waiting] = await listJobs(db, { limit: 2 });
     expect([waiting?.state, waiting?.runAt, due?.runAt]).toEqual(["queued", null, expect.stringMatching(/^20.*Z$/)]);
     expect(await jobOf(db, waiting!.id)).toEqual(waiting);

@@ -1,37 +1,25 @@
 import type { ServiceBroker, ServiceSchema } from "moleculer";
-import { openDatabase } from "../../mixins/database/connection.ts";
-import { enqueue, type NewJob } from "../../mixins/database/enqueue.ts";
-import { execute, one, rows, transaction, type Database } from "../../mixins/database/sql.ts";
+import { execute, one, rows, type Database } from "../../mixins/database/sql.ts";
 import { worker, type WithWorker, type WorkControl, type WorkerGroup, type WorkerOptions } from "../../mixins/worker.mixin.ts";
-import { jobs, type Job, type JobKind } from "../../services/jobs/contract.ts";
+import { jobs, type Job } from "../../services/jobs/contract.ts";
 import jobsService from "../../services/jobs/jobs.service.ts";
 import { jobOf } from "../../services/jobs/store/entries.ts";
 import { beat, claim, prune, reap, release } from "../../services/jobs/store/queue.ts";
 import { ERRORS, errorType, failure } from "../../services/kernel/errors.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { eventually } from "../support/eventually.ts";
-import { testDatabase, type TestDatabase } from "../support/postgres.ts";
+import { kind, openQueue, type TestQueue } from "../support/jobs.ts";
 import { startServices } from "../support/services.ts";
 
-const kind = "video.span" satisfies JobKind;
-
-let database: TestDatabase;
+let queue: TestQueue;
 let db: Database;
 
 beforeAll(async () => {
-  database = await testDatabase();
-  db = openDatabase(database.ownerUrl, { connectionsMax: 8 });
+  queue = await openQueue();
+  ({ db } = queue);
 });
-afterAll(async () => {
-  await database.drop();
-});
-beforeEach(async () => {
-  await execute(db, "truncate jobs");
-});
-
-async function add(...list: (Partial<NewJob> & { payload?: object })[]): Promise<void> {
-  await transaction(db, async (tx) => await enqueue(tx, list.map((job) => ({ kind, payload: {}, ...job })) as NewJob[]));
-}
+afterAll(async () => await queue.drop());
+beforeEach(async () => await queue.empty());
 
 interface Seen {
   readonly state: string;
@@ -81,21 +69,21 @@ async function untilAborted(signal: AbortSignal): Promise<void> {
 
 describe("the queue", () => {
   it("gives each job to one of four workers that ask at the same time", async () => {
-    await add(...Array.from({ length: 60 }, () => ({})));
+    await queue.add(...Array.from({ length: 60 }, () => ({})));
     const taken = (await Promise.all([takeAll(), takeAll(), takeAll(), takeAll()])).flat();
     expect(taken).toHaveLength(60);
     expect(new Set(taken).size).toBe(60);
   });
 
   it("gives the most urgent job first, then the oldest, of the kind that was asked for, and none before its time", async () => {
-    await add({ payload: { n: 1 } }, { payload: { n: 2 } }, { payload: { n: 3 }, priority: 5 }, { kind: "video.audio" });
+    await queue.add({ payload: { n: 1 } }, { payload: { n: 2 } }, { payload: { n: 3 }, priority: 5 }, { kind: "video.audio" });
     await execute(db, "update jobs set run_at = now() + interval '1 hour' where payload ->> 'n' = '1'");
     expect([(await claimed()).payload, (await claimed()).payload]).toEqual([{ n: 3 }, { n: 2 }]);
     expect(await claim(db, { kind, worker: "w", leaseMs: 60_000 })).toBeNull();
   });
 
   it("gives a worker that asks for urgent jobs no other", async () => {
-    await add({ priority: 999 }, { priority: 1000 }, { priority: 2000 });
+    await queue.add({ priority: 999 }, { priority: 1000 }, { priority: 2000 });
     const priorities: unknown[] = [];
     for (let asked = 0; asked < 3; asked++)
       priorities.push((await claim(db, { kind, worker: "w", leaseMs: 60_000, priorityMin: 1000 }))?.priority);
@@ -104,7 +92,7 @@ describe("the queue", () => {
   });
 
   it("takes a job away when its lease ran out: the next holder has a higher fence, and the former one is told that the job is lost", async () => {
-    await add({});
+    await queue.add({});
     const first = await claimed();
     await beat(db, { leaseMs: 3000, held: [{ ...refOf(first), progress: 0 }] });
     await expire(first.id);
@@ -114,7 +102,7 @@ describe("the queue", () => {
     expect(BigInt(second.fence)).toBeGreaterThan(BigInt(first.fence));
     expect(second.attempts).toBe(2);
     expect(await beat(db, { leaseMs: 3000, held: [{ ...refOf(first), progress: 0 }] })).toEqual([]);
-    const broker = await startServices(database.url, jobsService);
+    const broker = await startServices(queue.url, jobsService);
     try {
       expect(await typeOf(call(broker, jobs.complete, { job: refOf(first) }))).toBe("JOB_LOST");
       const report = { failure: { type: "INTERNAL", message: "" }, final: false };
@@ -128,7 +116,7 @@ describe("the queue", () => {
   });
 
   it("counts no attempt of which nobody heard: the answer was lost on its way to the worker", async () => {
-    await add({ maxAttempts: 1 });
+    await queue.add({ maxAttempts: 1 });
     for (let lost = 0; lost < 10; lost++) {
       const { id, attempts, maxAttempts } = await claimed();
       expect(attempts).toBeLessThanOrEqual(maxAttempts);
@@ -142,7 +130,7 @@ describe("the queue", () => {
   });
 
   it("counts an attempt once, however often its worker shows that it lives", async () => {
-    await add({});
+    await queue.add({});
     const job = await claimed();
     for (let beats = 0; beats < 3; beats++) await beat(db, { leaseMs: 3000, held: [{ ...refOf(job), progress: 0 }] });
     expect(await jobOf(db, job.id)).toMatchObject({ attempts: 1 });
@@ -151,7 +139,7 @@ describe("the queue", () => {
   });
 
   it("gives each attempt twice the time of the one before to show that its worker lives, to sixteen times, and as much with each renewal", async () => {
-    await add({ maxAttempts: 100 });
+    await queue.add({ maxAttempts: 100 });
     const leases: number[] = [];
     for (let attempt = 1; attempt <= 6; attempt++) {
       const job = await claimed(60_000);
@@ -167,7 +155,7 @@ describe("the queue", () => {
   });
 
   it("keeps a lease that is renewed, and lets progress only grow", async () => {
-    await add({});
+    await queue.add({});
     const job = await claimed();
     await expire(job.id);
     expect(await beat(db, { leaseMs: 3000, held: [{ ...refOf(job), progress: 0.5 }] })).toEqual([job.id]);
@@ -177,7 +165,7 @@ describe("the queue", () => {
   });
 
   it("takes no attempt from a job that is given back", async () => {
-    await add({});
+    await queue.add({});
     const job = await claimed();
     expect(await release(db, refOf(job))).toBe(kind);
     expect(await release(db, refOf(job))).toBeUndefined();
@@ -186,8 +174,8 @@ describe("the queue", () => {
   });
 
   it("tries again later, and after the last attempt not any more", async () => {
-    await add({ maxAttempts: 2 });
-    const broker = await startServices(database.url, jobsService);
+    await queue.add({ maxAttempts: 2 });
+    const broker = await startServices(queue.url, jobsService);
     try {
       const report = { failure: { type: "TRANSCODE_FAILED", message: "no" }, final: false };
       const first = await claimed();
@@ -197,7 +185,7 @@ describe("the queue", () => {
       await execute(db, "update jobs set run_at = now()");
       expect(await call(broker, jobs.fail, { job: refOf(await claimed()), ...report })).toBe("failed");
       expect(await stateOf(first.id)).toMatchObject({ state: "failed", failure: { type: "TRANSCODE_FAILED" } });
-      await add({});
+      await queue.add({});
       expect(await call(broker, jobs.fail, { job: refOf(await claimed()), ...report, final: true })).toBe("failed");
       const span = (await call(broker, jobs.depth, {})).find((depth) => depth.kind === kind);
       expect(span).toEqual({ kind, queued: 0, running: 0, failed: 2, oldestS: 0 });
@@ -207,8 +195,8 @@ describe("the queue", () => {
   });
 
   it("takes no attempt for a failure that is excused, until the job is three days old", async () => {
-    await add({ maxAttempts: 1 });
-    const broker = await startServices(database.url, jobsService);
+    await queue.add({ maxAttempts: 1 });
+    const broker = await startServices(queue.url, jobsService);
     try {
       const report = { failure: { type: "DISK_FULL", message: "" }, final: false, excused: true };
       for (let round = 0; round < 3; round++) {
@@ -227,7 +215,7 @@ describe("the queue", () => {
   });
 
   it("forgets what was done a week ago, and nothing that failed", async () => {
-    await add({}, {}, {});
+    await queue.add({}, {}, {});
     await execute(db, "update jobs set state = 'done', finished_at = now() - interval '8 days'");
     await execute(db, "update jobs set state = 'failed' where id = (select min(id) from jobs)");
     await execute(db, "update jobs set finished_at = now() where id = (select max(id) from jobs)");
@@ -272,7 +260,7 @@ describe("a worker", () => {
   }
 
   it("does what is waiting, a slot each, and completes it", async () => {
-    await add({}, {}, {}, {}, {});
+    await queue.add({}, {}, {}, {}, {});
     let most = 0;
     let now = 0;
     const work = async (): Promise<void> => {
@@ -280,25 +268,25 @@ describe("a worker", () => {
       await rows(db, "select pg_sleep(0.05)");
       now--;
     };
-    broker = await startServices(database.url, jobsService, service({ work }));
+    broker = await startServices(queue.url, jobsService, service({ work }));
     await eventually(async () => (await rows(db, "select 1 from jobs where state = 'done'")).length === 5);
     expect(most).toBe(2);
   });
 
   it("lets a quick kind with a slot of its own pass by a long one", async () => {
-    await add({}, {}, { kind: "video.picture" });
+    await queue.add({}, {}, { kind: "video.picture" });
     const groups: readonly WorkerGroup[] = [
       { kinds: [kind], slots: 1 },
       { kinds: ["video.inspect", "video.picture"], slots: 1 },
     ];
-    broker = await startServices(database.url, jobsService, service({ groups: () => groups }));
+    broker = await startServices(queue.url, jobsService, service({ groups: () => groups }));
     await eventually(() => began.length === 2);
     expect(began.map(({ job }) => job.kind).toSorted()).toEqual(["video.picture", "video.span"]);
   });
 
   it("keeps its lease for as long as it works, and tells how far it is", async () => {
-    await add({});
-    broker = await startServices(database.url, jobsService, service({}));
+    await queue.add({});
+    broker = await startServices(queue.url, jobsService, service({}));
     const { job, control } = await eventually(() => began[0]);
     control.progress(0.75);
     await eventually(async () => (await stateOf(job.id)).progress === 0.75);
@@ -309,8 +297,8 @@ describe("a worker", () => {
   });
 
   it("gives its jobs back when it stops, at no cost", async () => {
-    await add({}, {});
-    broker = await startServices(database.url, jobsService, service({}));
+    await queue.add({}, {});
+    broker = await startServices(queue.url, jobsService, service({}));
     await eventually(() => began.length === 2);
     await broker.stop();
     broker = undefined;
@@ -319,8 +307,8 @@ describe("a worker", () => {
   });
 
   it("stops what it does when the job was taken away, and when nobody wants it any more", async () => {
-    await add({}, {});
-    broker = await startServices(database.url, jobsService, service({}));
+    await queue.add({}, {});
+    broker = await startServices(queue.url, jobsService, service({}));
     await eventually(() => began.length === 2);
     const [first, second] = began as [Began, Began];
     await execute(db, "update jobs set fence = fence + 1 where id = $1", [first.job.id]);
@@ -330,11 +318,11 @@ describe("a worker", () => {
   });
 
   it("ends its work by itself when the queue cannot be reached for a whole lease", async () => {
-    await add({});
-    const queue = await startServices(database.url, jobsService, service({}));
-    broker = queue;
+    await queue.add({});
+    const deciding = await startServices(queue.url, jobsService, service({}));
+    broker = deciding;
     const { control } = await eventually(() => began[0]);
-    await queue.destroyService(queue.getLocalService("jobs"));
+    await deciding.destroyService(deciding.getLocalService("jobs"));
     expect(await eventually(() => control.signal.reason as unknown)).toBe("lost");
   });
 
@@ -356,8 +344,8 @@ describe("a worker", () => {
       "SERVICE_UNAVAILABLE",
     ],
   ])("tells the queue of a failure: one that %s", async (_what, error, outcome, type) => {
-    await add({});
-    broker = await startServices(database.url, jobsService, service({ work: async () => await Promise.reject(error) }));
+    await queue.add({});
+    broker = await startServices(queue.url, jobsService, service({ work: async () => await Promise.reject(error) }));
     const { job } = await eventually(() => began[0]);
     await eventually(async () => (await stateOf(job.id)).failure !== null);
     expect(await stateOf(job.id)).toMatchObject({ ...outcome, failure: { type } });
@@ -382,22 +370,22 @@ describe("a worker", () => {
       { message: ERRORS.CHUNK_NOT_FOUND.title, log: `${"z".repeat(3993)}\nc0ffee` },
     ],
   ])("gives viewers the words of a failure: those %s", async (_what, error, { message, log }: { message: string; log?: string }) => {
-    await add({});
-    broker = await startServices(database.url, jobsService, service({ work: async () => await Promise.reject(error) }));
+    await queue.add({});
+    broker = await startServices(queue.url, jobsService, service({ work: async () => await Promise.reject(error) }));
     const { job } = await eventually(() => began[0]);
     const told = await eventually(async () => (await stateOf(job.id)).failure);
     expect([told.message, told.log]).toEqual([message, log]);
   });
 
   it("gives up a job that killed its workers too often, without trying it", async () => {
-    await add({ maxAttempts: 2 });
+    await queue.add({ maxAttempts: 2 });
     for (let round = 0; round < 2; round++) {
       const job = await claimed();
       await beat(db, { leaseMs: 3000, held: [{ ...refOf(job), progress: 0 }] });
       await expire(job.id);
       await reap(db);
     }
-    broker = await startServices(database.url, jobsService, service({}));
+    broker = await startServices(queue.url, jobsService, service({}));
     const failed = "select failure from jobs where state = 'failed'";
     const found = await eventually(async () => await one<{ failure: { type: string } }>(db, failed));
     expect(found.failure.type).toBe("JOB_ABANDONED");

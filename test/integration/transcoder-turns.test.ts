@@ -1,12 +1,15 @@
 /** Who goes first when several programs of a transcoder run at once: real processes, as the kernel sees them. */
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
+import { Server } from "node:net";
 import { getPriority } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
 import { errorType } from "../../services/kernel/errors.ts";
+import { convert } from "../../services/transcoder/ffmpeg/convert.ts";
 import { Precedence } from "../../services/transcoder/ffmpeg/precedence.ts";
-import { runFfmpeg } from "../../services/transcoder/ffmpeg/run.ts";
+import { runFfmpeg, type FfmpegRun } from "../../services/transcoder/ffmpeg/run.ts";
 import { openTools, type Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
 import { describeWith } from "../support/neighbours.ts";
 import { removeFolder, temporaryFolder } from "../support/tritontube.ts";
@@ -179,26 +182,29 @@ describeWith(["ffmpeg", "ffprobe"], "two programs that begin at the same moment"
     await removeFolder(folder);
   });
 
+  /** Of what stands in for ffmpeg. */
+  const runOf = (launcher: string): Omit<FfmpegRun, "turn"> => ({
+    launcher,
+    folder,
+    command: { inputOptions: [], filter: null, outputs: [{ name: "out", options: [] }] },
+    input: "in",
+    target: () => "out",
+    timeoutS: 60,
+    signal: new AbortController().signal,
+    running: Promise.resolve(),
+    onTurn: () => {},
+  });
+
   it("are each as nice as their work", async () => {
     const launcher = join(folder, "launcher");
     // Says how nice it is where ffmpeg has its last words.
     await writeFile(launcher, "#!/bin/sh\nnice >&2\n", { mode: 0o700 });
-    const command = { inputOptions: [], filter: null, outputs: [{ name: "out", options: [] }] };
-    const run = {
-      launcher,
-      folder,
-      command,
-      input: "in",
-      target: () => "out",
-      timeoutS: 60,
-      signal: new AbortController().signal,
-      running: Promise.resolve(),
-      onTurn: () => {},
-    };
     const hurried = tools.hurry("start");
     // Or the patient one would stand still.
     hurried.done();
-    const ended = await Promise.all([tools, tools.prompt(), hurried.tools].map(async ({ turn }) => await runFfmpeg({ ...run, turn })));
+    const ended = await Promise.all(
+      [tools, tools.prompt(), hurried.tools].map(async ({ turn }) => await runFfmpeg({ ...runOf(launcher), turn })),
+    );
     const ours = getPriority();
     expect(ended.map(({ log }) => Number(log))).toEqual([12, 5, 5].map((nice) => Math.min(19, ours + nice)));
   });
@@ -225,7 +231,6 @@ describeWith(["ffmpeg", "ffprobe"], "two programs that begin at the same moment"
     jest.useFakeTimers({ doNotFake: ["setImmediate", "nextTick", "queueMicrotask"] });
     const launcher = join(folder, "lasting");
     await writeFile(launcher, "#!/bin/sh\nexec sleep 600\n", { mode: 0o700 });
-    const command = { inputOptions: [], filter: null, outputs: [{ name: "out", options: [] }] };
     const begun = Promise.withResolvers<(stopped: boolean) => void>();
     const turn = {
       niceness: 0,
@@ -236,21 +241,8 @@ describeWith(["ffmpeg", "ffprobe"], "two programs that begin at the same moment"
     };
     const turns: boolean[] = [];
     const onTurn = (stopped: boolean): void => void turns.push(stopped);
-    const signal = new AbortController().signal;
-    const run = {
-      launcher,
-      folder,
-      command,
-      input: "in",
-      target: () => "out",
-      timeoutS: 60,
-      signal,
-      turn,
-      onTurn,
-      running: Promise.resolve(),
-    };
     let failed: unknown;
-    const ended = runFfmpeg(run).catch((error: unknown) => (failed = error));
+    const ended = runFfmpeg({ ...runOf(launcher), turn, onTurn }).catch((error: unknown) => (failed = error));
     const tell = await begun.promise;
     jest.advanceTimersByTime(30_000);
     tell(true);
@@ -266,24 +258,33 @@ describeWith(["ffmpeg", "ffprobe"], "two programs that begin at the same moment"
     expect(turns).toEqual([true, false]);
   });
 
+  it("leave no timer and no folder when their source cannot be shown to them", async () => {
+    jest.useFakeTimers({ doNotFake: ["setImmediate", "nextTick", "queueMicrotask"] });
+    const listen = jest.spyOn(Server.prototype, "listen").mockImplementation(function (this: Server) {
+      this.emit("error", new Error("no port is free"));
+      return this;
+    });
+    const before = await readdir(dirname(tools.ffmpeg));
+    const { command, timeoutS, signal } = runOf("");
+    const source = { size: 1, read: async () => Readable.from([]) };
+    try {
+      const failed = convert({ tools, command, timeoutS, signal, source, take: async () => {} });
+      await expect(failed).rejects.toThrow("no port is free");
+    } finally {
+      listen.mockRestore();
+    }
+    expect(jest.getTimerCount()).toBe(0);
+    expect(await readdir(dirname(tools.ffmpeg))).toEqual(before);
+  });
+
   it("are not stopped before they run themselves: what starts them would outlive a transcoder that is killed", async () => {
     const launcher = join(folder, "silent");
     await writeFile(launcher, "#!/bin/sh\n", { mode: 0o700 });
-    const command = { inputOptions: [], filter: null, outputs: [{ name: "out", options: [] }] };
-    const run = {
-      launcher,
-      folder,
-      command,
-      input: "in",
-      target: () => "out",
-      timeoutS: 60,
-      signal: new AbortController().signal,
-      onTurn: () => {},
-    };
     const begun = jest.fn(() => () => {});
-    await runFfmpeg({ ...run, turn: { niceness: 0, begun }, running: Promise.withResolvers<void>().promise });
+    const run = { ...runOf(launcher), turn: { niceness: 0, begun } };
+    await runFfmpeg({ ...run, running: Promise.withResolvers<void>().promise });
     expect(begun).not.toHaveBeenCalled();
-    await runFfmpeg({ ...run, turn: { niceness: 0, begun }, running: Promise.resolve() });
+    await runFfmpeg(run);
     expect(begun).toHaveBeenCalledTimes(1);
   });
 });

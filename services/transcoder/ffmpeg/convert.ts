@@ -6,7 +6,7 @@ import { Countdown } from "./countdown.ts";
 import { runFfmpeg } from "./run.ts";
 import { removeFolder, type Tools } from "./sandbox.ts";
 import { openSink, type Sink } from "./sink.ts";
-import { serveSource, type Source } from "./source.ts";
+import { serveSource, type ServedSource, type Source } from "./source.ts";
 
 /** Nothing came out (or was read, where little comes out) for so long: a fragment of the largest ladder takes a slow machine less than a minute. */
 const STALL_MS = 10 * 60_000;
@@ -37,8 +37,10 @@ export async function convert(conversion: Conversion): Promise<Ended> {
   const broken = new AbortController();
   const sinks = new Map<string, Sink>();
   const watch = watchFlow(() => broken.abort(failure("TRANSCODE_TIMEOUT", "The conversion stood still.")));
-  const source = await serveSource(conversion.source, conversion.livesByReading ? watch.flows : undefined);
+  let source: ServedSource | undefined;
   try {
+    source = await serveSource(conversion.source, conversion.livesByReading ? watch.flows : undefined);
+    const { url, asked } = source;
     for (const { name } of command.outputs) {
       const take = async (bytes: AsyncIterable<Uint8Array>): Promise<void> => await conversion.take(name, watch.pass(bytes));
       sinks.set(name, await openSink(folder, name, take, (error) => broken.abort(error)));
@@ -47,10 +49,10 @@ export async function convert(conversion: Conversion): Promise<Ended> {
       ...conversion,
       launcher: tools.ffmpeg,
       turn: tools.turn,
-      running: source.asked,
+      running: asked,
       onTurn: watch.turn,
       folder,
-      input: source.url,
+      input: url,
       target: (name) => sinks.get(name)?.target ?? "",
       signal: AbortSignal.any([signal, broken.signal]),
     });
@@ -60,7 +62,7 @@ export async function convert(conversion: Conversion): Promise<Ended> {
     return ended;
   } finally {
     watch.end();
-    await Promise.all([...sinks.values(), source].map(async (opened) => await opened.close()));
+    await Promise.all([...sinks.values(), source].map(async (opened) => await opened?.close()));
     await removeFolder(folder);
   }
 }
