@@ -4,6 +4,7 @@ import { ServiceBroker, type BrokerOptions, type Middleware } from "moleculer";
 import { loadConfig, type Config } from "./config/index.ts";
 import { natsBus } from "./mixins/bus.ts";
 import { createLogger, requestScope } from "./mixins/log.ts";
+import { mistakesOfEvents } from "./mixins/mistakes.ts";
 import { tracedCalls } from "./mixins/traces.ts";
 import { errorType, type ErrorType } from "./services/kernel/errors.ts";
 
@@ -81,7 +82,11 @@ export default function brokerOptions(config: Config = loadConfig()): BrokerOpti
       reporter: [{ type: "Prometheus", options: { host: config.METRICS_HOST, port: config.METRICS_PORT ?? 0 } }],
     },
     internalMiddlewares: false,
-    middlewares: middlewares([requestScope, ...(config.OTLP_URL === undefined ? [] : [tracedCalls])]),
+    middlewares: middlewares([
+      requestScope,
+      ...(config.OTLP_URL === undefined ? [] : [tracedCalls]),
+      ...(config.SENTRY_DSN === undefined ? [] : [mistakesOfEvents]),
+    ]),
     // Signals belong to the launcher, which stops the database and the disks after the services.
     skipProcessEventRegistration: true,
   };

@@ -105,6 +105,15 @@ export const settings = {
     .max(1, "must be a number from 0 to 1")
     .default(0.01)
     .describe("the share of requests that only read which are traced; those that change something always are"),
+  // A key that only lets events in; one with a password is of a kind that has not been given out for years.
+  SENTRY_DSN: z
+    .string()
+    .regex(
+      /^https?:\/\/[A-Za-z0-9]{1,100}@[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?(?:\/[\w.-]+)*\/[0-9]{1,20}$/,
+      "must be https://key@host/project",
+    )
+    .optional()
+    .describe("tells mistakes of the server to what speaks Sentry's protocol there, without words of errors or of people; default: nobody"),
 
   STORAGE_BACKEND: z
     .enum(["disks", "folder", "s3"])

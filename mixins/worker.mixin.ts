@@ -16,6 +16,7 @@ import {
   type JobReport,
 } from "../services/jobs/contract.ts";
 import { ERRORS, errorType, failure as failed, isOfEnvironment, messageOf, type ErrorType } from "../services/kernel/errors.ts";
+import { tellMistake, type Circumstances } from "../services/kernel/mistakes.ts";
 import { call, type Caller } from "../services/kernel/rpc.ts";
 import type { JobRef } from "../services/kernel/schemas.ts";
 import { continued, StepKind, type Step } from "../services/kernel/trace.ts";
@@ -124,7 +125,7 @@ class Group implements WorkerGroup {
 }
 
 class Worker<TThis> {
-  readonly #service: TThis;
+  readonly #service: TThis & Service;
   readonly #caller: Caller;
   readonly #logger: Service["logger"];
   readonly #name: string;
@@ -270,6 +271,7 @@ class Worker<TThis> {
     const { failure, final, excused } = report;
     this.#logger.warn("a job failed", { ...held.ref, kind: held.job.kind, attempt: held.job.attempts, ...failure, final, excused });
     if (failure.type === "INTERNAL") this.#logger.error(error);
+    if (UNEXPECTED.has(failure.type)) tellMistake(error, { service: this.#service.name, ...circumstancesOf(held.job) });
     const options = this.#optionsOf(held.job.kind);
     await (options.fail?.call(this.#service, report) ?? call(this.#caller, jobs.fail, report));
   }
@@ -314,6 +316,13 @@ class Worker<TThis> {
 function stepOf({ id, kind, videoId, attempts }: Job): Step {
   const attributes = { "tritontube.job": id, "tritontube.attempt": attempts, ...(videoId === null ? {} : { "tritontube.video": videoId }) };
   return { name: `job ${kind}`, kind: StepKind.CONSUMER, attributes };
+}
+
+/** What somebody has to look at: the rest of what jobs fail with is what sources and disks are like. */
+const UNEXPECTED: ReadonlySet<string> = new Set<ErrorType>(["INTERNAL", "JOB_ABANDONED"]);
+
+function circumstancesOf({ id, kind, attempts }: Job): Omit<Circumstances, "service"> {
+  return { doing: kind, jobId: id, attempt: attempts };
 }
 
 /** What is told of an error. Only words about the source are for viewers; others name hosts, paths and chunks, and are for operators. */

@@ -1,4 +1,5 @@
 /** How every launcher begins and ends: whatever it has started is stopped in the reverse order, by whatever it is ended. */
+import { tellMistake } from "../../services/kernel/mistakes.ts";
 
 /** Services, then disks, then the database each have limits of their own; after this, something is stuck and is left to the pipes. */
 const STOP_MS = 20_000;
@@ -36,8 +37,10 @@ export async function launch(start: (stops: Stops, leave: Leave) => Promise<void
   if (process.argv.includes("--exit-with-parent"))
     setInterval(() => void (process.ppid === parent || leave(1, "the parent process is gone: stopping")), PARENT_MS).unref();
   // A bug must not leave a process behind that half works: stop, and let the next start recover.
-  const mistaken = (error: unknown): void =>
+  const mistaken = (error: unknown): void => {
+    tellMistake(error, { service: "launcher" });
     void leave(1, `stopping after a mistake of ours: ${error instanceof Error ? error.stack : String(error)}`);
+  };
   process.on("uncaughtException", mistaken);
   process.on("unhandledRejection", mistaken);
   await start(stops, leave).catch(async (error: unknown) => await leave(1, error instanceof Error ? error.message : String(error)));

@@ -8,6 +8,7 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { ServiceBroker } from "moleculer";
 import { loadConfig, type Config, type Environment } from "../../config/index.ts";
+import { startSentry } from "../../config/sentry.ts";
 import { startTracing } from "../../config/tracing.ts";
 import { closeDatabase } from "../../mixins/database/connection.ts";
 import brokerOptions from "../../moleculer.config.ts";
@@ -49,9 +50,11 @@ async function startNode(config: Config, names: readonly string[], stops: Stops)
 async function startBroker(config: Config, names: readonly string[], stops: Stops): Promise<ServiceBroker> {
   const broker = new ServiceBroker({ ...brokerOptions(config), ...replOptions });
   const instance = broker.nodeID;
-  const endTracing = await startTracing(config, { service: "tritontube", instance, tell: (message) => broker.logger.warn(message) });
+  const tell = (message: string): void => broker.logger.warn(message);
+  const endTracing = await startTracing(config, { service: "tritontube", instance, tell });
+  const endSentry = await startSentry(config, { instance, tell });
   for (const name of names) broker.loadService(fileOf(name));
-  stops.push(endTracing, closeDatabase, async () => await broker.stop());
+  stops.push(endTracing, endSentry, closeDatabase, async () => await broker.stop());
   await broker.start();
   return broker;
 }

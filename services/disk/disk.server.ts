@@ -7,6 +7,7 @@ import type { Certificates, DiskAccess } from "../../config/disks.ts";
 import { diskService } from "../../proto/disk.ts";
 import type { DiskServiceServer } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import { errorType } from "../kernel/errors.ts";
+import { tellMistake } from "../kernel/mistakes.ts";
 import { MESSAGE_BYTES } from "../kernel/limits.ts";
 import type { Scrubber } from "./files/scrub.ts";
 import type { ChunkStore } from "./files/store.ts";
@@ -111,8 +112,10 @@ function implementation(handlers: DiskHandlers, logger: Logger): DiskServiceServ
 function report(logger: Logger, method: string, error: unknown): void {
   const told = asFailure(error);
   const type = errorType(told);
-  if (type === "INTERNAL") logger.error({ method, err: error }, "a call failed");
-  else if (type === "DISK_UNAVAILABLE") logger.warn({ method, err: error }, "the medium fails");
+  if (type === "INTERNAL") {
+    logger.error({ method, err: error }, "a call failed");
+    tellMistake(error, { service: "disk", doing: method });
+  } else if (type === "DISK_UNAVAILABLE") logger.warn({ method, err: error }, "the medium fails");
   else logger.debug({ method, type, detail: told.message }, "a call was refused");
 }
 

@@ -5,8 +5,10 @@ import pretty from "pino-pretty";
 import { diskAccess } from "../../config/disks.ts";
 import { countBuffersAsHeap } from "../../config/heap.ts";
 import { type Config, ConfigError, isLoopback, loadConfig } from "../../config/index.ts";
+import { startSentry } from "../../config/sentry.ts";
 import { startTracing } from "../../config/tracing.ts";
 import { messageOf } from "../kernel/errors.ts";
+import { tellMistake } from "../kernel/mistakes.ts";
 import { startDiskServer } from "./disk.server.ts";
 import { type Files, nodeFiles } from "./files/port.ts";
 import { Scrubber } from "./files/scrub.ts";
@@ -43,11 +45,10 @@ async function serve(files: Files): Promise<void> {
     },
     files,
   );
-  const endTracing = await startTracing(config, {
-    service: "tritontube-disk",
-    instance: store.id,
-    tell: (message) => logger.warn(message),
-  });
+  const tell = (message: string): void => logger.warn(message);
+  const endTracing = await startTracing(config, { service: "tritontube-disk", instance: store.id, tell });
+  const endSentry = await startSentry(config, { instance: store.id, tell });
+  endAtMistakes(endSentry);
   const scrubber = await Scrubber.open(store, config.SCRUB_BYTES_PER_SECOND);
   const server = await startDiskServer(
     { store, scrubber },
@@ -71,7 +72,18 @@ async function serve(files: Files): Promise<void> {
   ending.abort();
   await Promise.all([server.stop(), sweeping, counting, scrubbing]);
   store.close();
-  await endTracing();
+  await Promise.all([endTracing(), endSentry()]);
+}
+
+/** A bug must not leave a process behind that half works: it ends, when it has told why. */
+function endAtMistakes(endSentry: () => Promise<void>): void {
+  const mistaken = (thrown: unknown): void => {
+    process.stderr.write(`The disk stops after a mistake of ours: ${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
+    tellMistake(thrown, { service: "disk" });
+    void endSentry().finally(() => process.exit(1));
+  };
+  process.on("uncaughtException", mistaken);
+  process.on("unhandledRejection", mistaken);
 }
 
 function makeLogger(config: Config): Logger {

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Service } from "moleculer";
 import type { Config } from "../../config/index.ts";
 import { ERRORS, errorType, failure, messageOf } from "../kernel/errors.ts";
+import { tellMistake } from "../kernel/mistakes.ts";
 import type { Principal } from "../kernel/principal.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { users } from "../users/contract.ts";
@@ -24,6 +25,9 @@ interface DoorOptions {
   readonly logger: Service["logger"];
   readonly config: Pick<Config, "HOST" | "AUTH_MODE" | "CORS_ORIGINS">;
 }
+
+/** The pattern of the address, in which nobody's words are. */
+const doingOf = ({ method, route }: IncomingMessage & { readonly route?: string }): string => `${method} ${route ?? "none"}`;
 
 export class Door implements Doorkeeper<GatewayState> {
   readonly state: GatewayState;
@@ -96,6 +100,7 @@ export class Door implements Doorkeeper<GatewayState> {
     const { config, logger } = this.#options;
     if (errorType(error) === "UNAUTHENTICATED" && !res.headersSent) res.setHeader("WWW-Authenticate", challengeOf(config.AUTH_MODE, req));
     const { code, status, requestId } = sendProblem(req, res, error);
+    if (code === "INTERNAL") tellMistake(error, { service: "gateway", doing: doingOf(req), requestId });
     // A player that is ahead of the conversion is nothing to look at.
     if (status >= 500 && code !== "VIDEO_SEGMENT_PENDING")
       logger[ERRORS[code].retryable ? "warn" : "error"]({ requestId, code, err: error }, "request failed");

@@ -54,6 +54,11 @@ const examples: Record<string, { from: string; allowed: string; refused: readonl
     refused: ["./services/jobs/store/jobs.ts", "./moleculer.config.ts"],
   },
   tracing: { from: "config/tracing.ts", allowed: "@opentelemetry/api", refused: ["moleculer", "./services/kernel/trace.ts", "node:fs"] },
+  reports: {
+    from: "config/sentry.ts",
+    allowed: "./services/kernel/mistakes.ts",
+    refused: ["moleculer", "./mixins/log.ts", "./services/ring/contract.ts"],
+  },
   config: { from: "config/index.ts", allowed: "zod", refused: ["pino", "./services/kernel/limits.ts", "moleculer"] },
   broker: {
     from: "moleculer.config.ts",

@@ -39,6 +39,7 @@ export const layers: readonly Layer[] = [
   { name: "service", owns: /^services\/([^/]+)\//, mayImport: [...ownCode, ...broker] },
   { name: "mixin", owns: /^mixins\//, mayImport: ["proto", ...broker] },
   { name: "tracing", owns: /^config\/tracing\.ts$/, mayImport: ["config", "package"] },
+  { name: "reports", owns: /^config\/(?:sentry|report)\.ts$/, mayImport: ["config", "kernel", "trace", "package", ...node] },
   { name: "config", owns: /^config\//, mayImport: ["config", "zod", ...node] },
   {
     name: "broker",
