@@ -13,7 +13,8 @@ export function createLogger(config: Config): Logger {
   const options: LoggerOptions = {
     level: config.LOG_LEVEL,
     base: null,
-    mixin: () => ({ ...scope.getStore(), ...traceOf(traceId()) }),
+    mixin: surroundings,
+    mixinMergeStrategy: (fields, around) => (around === NOTHING ? fields : { ...around, ...fields }),
     hooks: { logMethod: fieldsFirst },
   };
   const stream =
@@ -23,8 +24,14 @@ export function createLogger(config: Config): Logger {
   return pino(options, stream);
 }
 
-function traceOf(id: string | undefined): { readonly traceId?: string } {
-  return id === undefined ? {} : { traceId: id };
+/** Of the lines that a busy gateway writes, nearly all: they tell of their request by themselves. */
+const NOTHING = {};
+
+/** What a line belongs to. */
+function surroundings(): object {
+  const inside = scope.getStore();
+  const id = traceId();
+  return inside === undefined && id === undefined ? NOTHING : { ...inside, ...(id === undefined ? {} : { traceId: id }) };
 }
 
 /** Written line by line, the log would cost a busy gateway as much as what it tells of. A process that is killed takes this much of its log with it. */

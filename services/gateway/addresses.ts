@@ -39,7 +39,9 @@ function pathOf(target: string): string {
 
 /** A slash at the end begins none. */
 function segmentsIn(path: string): number {
-  return path.split("/").length - (path.endsWith("/") ? 2 : 1);
+  let slashes = 0;
+  for (let at = path.indexOf("/"); at >= 0; at = path.indexOf("/", at + 1)) slashes++;
+  return path.endsWith("/") ? slashes - 1 : slashes;
 }
 
 /** Calls of one request: each carries its id, for logs and traces. */

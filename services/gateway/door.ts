@@ -44,7 +44,7 @@ export class Door implements Doorkeeper<GatewayState> {
     const { limits, clients, state } = this.#options;
     const client = clients.of(req);
     const { as, identity } = await this.#identify(caller, req, res, client);
-    limits.admit(limit, as.id ?? countedAs(client.address), res);
+    limits.admit(limit, () => as.id ?? countedAs(client.address), res);
     if (as.id !== null) this.#users.set(req, as.id);
     const videoId = (params as { id?: unknown }).id;
     // The route's own schema refuses whatever is not one text.
@@ -118,7 +118,7 @@ export class Door implements Doorkeeper<GatewayState> {
     try {
       return await state.identities.of(caller, req, client);
     } catch (error) {
-      limits.admit("credentials", countedAs(client.address), res);
+      limits.admit("credentials", () => countedAs(client.address), res);
       throw error;
     }
   }

@@ -63,10 +63,10 @@ export class RateLimits {
   }
 
   /** Counts a request, says in its headers what is left, and refuses it with RATE_LIMITED when nothing is. */
-  admit(limit: LimitClass | "credentials", who: string, res: ServerResponse): void {
+  admit(limit: LimitClass | "credentials", who: () => string, res: ServerResponse): void {
     if (!this.#on || limit === "none") return;
     const quota = quotas[limit];
-    const { admitted, remaining, waitS } = pour(this.#bucket(`${limit}/${who}`), quota, performance.now());
+    const { admitted, remaining, waitS } = pour(this.#bucket(`${limit}/${who()}`), quota, performance.now());
     res.setHeader("RateLimit-Policy", `"${limit}";q=${quota.requests};w=${quota.seconds}`);
     res.setHeader("RateLimit", `"${limit}";r=${remaining};t=${waitS}`);
     if (admitted) return;

@@ -1,6 +1,6 @@
 /** Who is at the other end of a connection, or of the last one before a proxy that is believed. */
 import type { IncomingMessage } from "node:http";
-import { BlockList, isIP } from "node:net";
+import { BlockList, isIP, type Socket } from "node:net";
 import { plainAddress } from "../../kernel/address.ts";
 
 export interface Client {
@@ -10,7 +10,13 @@ export interface Client {
   readonly secure: boolean;
 }
 
+interface Peer extends Client {
+  readonly isProxy: boolean;
+}
+
 export class Clients {
+  /** A connection carries many requests, and its other end stays who it is. */
+  readonly #peers = new WeakMap<Socket, Peer>();
   readonly #proxies = new BlockList();
   readonly #any: boolean;
 
@@ -27,17 +33,25 @@ export class Clients {
 
   /** Headers say what anyone likes, so each hop is believed only as far as the one that wrote it is a proxy of ours: the list is read from its end. */
   of(req: IncomingMessage): Client {
-    const peer = plainAddress(req.socket.remoteAddress ?? "");
-    const secure = "encrypted" in req.socket && req.socket.encrypted === true;
-    if (!this.#isProxy(peer)) return { address: peer, secure };
+    const peer = this.#peerOf(req.socket);
+    if (!peer.isProxy) return peer;
     const hops = listOf(req.headers["x-forwarded-for"]).map(plainAddress);
-    let address = peer;
+    let { address } = peer;
     while (this.#isProxy(address)) {
       const hop = hops.pop();
       if (hop === undefined || isIP(hop) === 0) break;
       address = hop;
     }
     return { address, secure: listOf(req.headers["x-forwarded-proto"]).at(-1) === "https" };
+  }
+
+  #peerOf(socket: Socket): Peer {
+    const before = this.#peers.get(socket);
+    if (before) return before;
+    const address = plainAddress(socket.remoteAddress ?? "");
+    const peer = { address, secure: "encrypted" in socket && socket.encrypted === true, isProxy: this.#isProxy(address) };
+    this.#peers.set(socket, peer);
+    return peer;
   }
 
   #isProxy(address: string): boolean {

@@ -12,6 +12,7 @@ import { requestedRange, type ByteRange } from "../domain/range.ts";
 import { failure } from "../../kernel/errors.ts";
 import { compressed, compressedOnce, isCompressible } from "./compression.ts";
 import { serverTiming } from "./timings.ts";
+import { endWithTurn } from "./turn.ts";
 
 /** A state of things, as JSON. */
 export interface Answer {
@@ -192,13 +193,13 @@ async function shortened(content: Content, encoding: Encoding): Promise<Content>
 }
 
 /** Takes the whole content's size from the budget, also for a range: it is a view of the whole. Given back when the response is over, however it ends. */
-async function bytesOf(res: ServerResponse, content: Content): Promise<Uint8Array | undefined> {
+function bytesOf(res: ServerResponse, content: Content): Uint8Array | Promise<Uint8Array> | undefined {
   if (isOver(res)) return undefined;
   if (content.held !== true) {
     inFlight.take(content.size);
     res.once("close", () => inFlight.give(content.size));
   }
-  return await content.bytes();
+  return content.bytes();
 }
 
 /** Of an answer to a change nobody has a copy. */
@@ -227,8 +228,8 @@ function finish(req: IncomingMessage, res: ServerResponse, body: Uint8Array | un
   if (timing !== undefined) res.setHeader("Server-Timing", timing);
   const sent = req.method === "HEAD" ? undefined : body;
   watchReader(req);
-  if (isHttp2(req) || !hasMore(req)) res.end(sent);
-  else lingerThenClose(req, res, sent);
+  if (!isHttp2(req) && hasMore(req)) return lingerThenClose(req, res, sent);
+  endWithTurn(res, sent);
 }
 
 export function isHttp2(req: IncomingMessage): req is IncomingMessage & Http2ServerRequest {

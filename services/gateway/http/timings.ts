@@ -15,13 +15,18 @@ export async function timedIn<R>(res: ServerResponse, service: string, work: () 
   }
 }
 
+const NOBODY: Readonly<Record<string, number>> = {};
+
 /** Service → ms so far. */
 export function timingsOf(res: ServerResponse): Readonly<Record<string, number>> {
-  return Object.fromEntries([...(spent.get(res) ?? [])].map(([service, ms]) => [service, Math.round(ms * 10) / 10]));
+  const times = spent.get(res);
+  if (!times) return NOBODY;
+  return Object.fromEntries([...times].map(([service, ms]) => [service, Math.round(ms * 10) / 10]));
 }
 
 /** W3C Server Timing. Undefined when nobody was asked. */
 export function serverTiming(res: ServerResponse): string | undefined {
+  if (!spent.has(res)) return undefined;
   const entries = Object.entries(timingsOf(res)).map(([service, ms]) => `${service};dur=${ms}`);
-  return entries.length === 0 ? undefined : entries.join(", ");
+  return entries.join(", ");
 }
