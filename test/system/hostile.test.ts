@@ -2,14 +2,10 @@
  * What attackers upload, to a whole TritonTube: nothing that a file names is opened, no program takes more than its share, every file comes to an
  * end, and the next person's video is served.
  */
-import { execFile } from "node:child_process";
-import { closeSync, constants, openSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { promisify } from "node:util";
 import * as bombs from "../support/bombs.ts";
+import { Canary } from "../support/canary.ts";
 import { uploadFile, untilStatus } from "../support/client.ts";
 import { eventually } from "../support/eventually.ts";
 import { decodeFrames } from "../support/media.ts";
@@ -28,30 +24,25 @@ describeWith(["ffmpeg", "ffprobe"], "a hostile upload", () => {
   let sources: Sources;
   let tube: TritonTube;
   let watched: Watch;
-  let visits = 0;
-  const canary = createServer((socket) => {
-    visits += 1;
-    socket.destroy();
-  });
+  let canary: Canary;
 
   beforeAll(async () => {
     folder = await temporaryFolder("tritontube-attack-");
-    await new Promise<void>((resolve) => canary.listen(0, "127.0.0.1", resolve));
-    sources = new Sources(folder, `http://127.0.0.1:${(canary.address() as AddressInfo).port}`);
-    await promisify(execFile)("mkfifo", [join(folder, "secret.ts")]);
+    canary = await Canary.start(folder);
+    sources = new Sources(folder, canary.address);
     tube = await startTritonTube();
-    watched = new Watch(tube.pid, join(folder, "secret.ts"));
+    watched = new Watch(tube.pid);
   }, WORK_MS);
   afterAll(async () => {
     watched.stop();
-    canary.close();
+    canary.stop();
     await tube.stop();
     await removeFolder(tube.dataDir);
     await removeFolder(folder);
   }, WORK_MS);
 
   it("opens no file and no socket, keeps to its memory, comes to an end; and the next video is served", async () => {
-    const files = await attacks(sources, join(folder, "secret.ts"));
+    const files = await attacks(sources, canary.file);
     expect(Object.keys(files).length).toBeGreaterThanOrEqual(30);
     const sent: { name: string; id: string }[] = [];
     for (const [name, bytes] of Object.entries(files)) {
@@ -69,8 +60,8 @@ describeWith(["ffmpeg", "ffprobe"], "a hostile upload", () => {
     await untilStatus(tube.url, id, ["ready"], WORK_MS);
     expect(await decodeFrames(`${tube.url}/api/v1/videos/${id}/manifest.mpd`)).toBe(60);
     process.stdout.write(`${verdicts.join("\n")}\nmost resident: ${watched.residentMiB.toFixed(0)} MiB\n`);
-    expect(visits).toBe(0);
-    expect(watched.opened).toBe(0);
+    expect(canary.visits).toBe(0);
+    expect(canary.opened).toBe(0);
     expect(watched.residentMiB).toBeGreaterThan(1);
     expect(watched.residentMiB).toBeLessThan(RESIDENT_MIB_MAX);
     for (const verdict of verdicts) expect(verdict).toMatch(/: (?:ready|SOURCE_[A-Z_]+)$/);
@@ -78,8 +69,8 @@ describeWith(["ffmpeg", "ffprobe"], "a hostile upload", () => {
   }, 900_000);
 
   it("is seen when it does open the file", async () => {
-    const reader = readFile(join(folder, "secret.ts"));
-    await eventually(() => watched.opened > 0, { what: "the reader to be seen" });
+    const reader = readFile(canary.file);
+    await eventually(() => canary.opened > 0, { what: "the reader to be seen" });
     expect(await reader).toHaveLength(0);
   });
 });
@@ -136,34 +127,20 @@ async function attacks(sources: Sources, secret: string): Promise<Record<string,
 
 const programsOf = async (pid: number) => (await childrenOf(pid)).filter(({ command }) => /\bff(?:mpeg|probe)/.test(command));
 
-/** Looks all the time at who opens a pipe that nobody may open, and at what the programs of a process have resident. */
+/** Looks all the time at what the programs of a process have resident. */
 class Watch {
-  opened = 0;
   residentMiB = 0;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(pid: number, pipe: string) {
-    this.#timer = setInterval(() => {
-      this.#lookAtPipe(pipe);
-      void this.#lookAtPrograms(pid);
-    }, WATCH_MS);
+  constructor(pid: number) {
+    this.#timer = setInterval(() => void this.#look(pid), WATCH_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
   }
 
-  /** A pipe can be opened for writing, without waiting, only when somebody has it open for reading; and who reads waits for a writer. */
-  #lookAtPipe(pipe: string): void {
-    try {
-      closeSync(openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK));
-      this.opened += 1;
-    } catch {
-      // Nobody reads.
-    }
-  }
-
-  async #lookAtPrograms(pid: number): Promise<void> {
+  async #look(pid: number): Promise<void> {
     for (const program of await programsOf(pid)) {
       const status = await readFile(`/proc/${program.pid}/status`, "utf8").catch(() => "");
       this.residentMiB = Math.max(this.residentMiB, Number(/^VmHWM:\s+([0-9]+) kB/m.exec(status)?.[1] ?? 0) / 1024);
