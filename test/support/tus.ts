@@ -23,6 +23,8 @@ export interface TusGateway {
   offset(address: string): Promise<number>;
   /** The SHA-256 of the source of the upload's video, when it has one. */
   stored(address: string): Promise<string>;
+  /** The same, when the video is known. */
+  storedOf(video: string): Promise<string>;
   /** Cuts off every client. */
   closeConnections(): void;
   stop(): Promise<void>;
@@ -39,8 +41,9 @@ export function metadata(values: Readonly<Record<string, string>>): string {
     .join(",");
 }
 
-export async function startTusGateway(settings: Record<string, string> = {}): Promise<TusGateway> {
-  const services = [videosService, uploadsService, gatewayService];
+/** `others` are services beside those that uploads need. */
+export async function startTusGateway(settings: Record<string, string> = {}, others: readonly object[] = []): Promise<TusGateway> {
+  const services = [...others, videosService, uploadsService, gatewayService];
   const cluster = await startCluster({ services, settings: { PORT: "0", HOST: "127.0.0.1", ...settings } });
   const { server } = cluster.broker.getLocalService("gateway") as unknown as { server: Server };
   const { port } = server.address() as AddressInfo;
@@ -64,14 +67,16 @@ export async function startTusGateway(settings: Record<string, string> = {}): Pr
     patch: async (address, offset, body, headers = {}) =>
       await question("PATCH", address, { "Content-Type": OCTETS, "Upload-Offset": String(offset), ...headers }, body),
     offset: async (address) => Number((await head(address)).headers["upload-offset"]),
-    async stored(address) {
-      const video = String((await head(address)).headers["x-video-id"]);
-      const blob = await eventually(async () => (await source(cluster, video)) ?? undefined);
-      return sha256(await cluster.read(blob));
-    },
+    stored: async (address) => await storedOf(cluster, String((await head(address)).headers["x-video-id"])),
+    storedOf: async (video) => await storedOf(cluster, video),
     closeConnections: () => server.closeAllConnections(),
     stop: async () => await cluster.stop(),
   };
+}
+
+async function storedOf(cluster: Cluster, video: string): Promise<string> {
+  const blob = await eventually(async () => (await source(cluster, video)) ?? undefined);
+  return sha256(await cluster.read(blob));
 }
 
 async function source(cluster: Cluster, video: string): Promise<string | null | undefined> {

@@ -58,6 +58,7 @@ export const layers: readonly Layer[] = [
   },
   { name: "build", owns: /^(?:jest\.config\.js|web\/vite\.config\.ts)$/, mayImport: ["package", ...node] },
   // What a reader copies: it knows the API and nothing else of ours.
+  { name: "example of a page", owns: /^docs\/uppy\.ts$/, mayImport: ["package"] },
   { name: "example", owns: /^docs\//, mayImport: ["web (types)", ...node] },
   { name: "web", owns: /^web\//, mayImport: ["web", "package"] },
   { name: "proto", owns: /^proto\//, mayImport: ["proto", "package", "node:io"] },
