@@ -1,5 +1,5 @@
 /**
- * `npm run bench:api [-- --videos 1000000 --seconds 5 --clients 50 --rate 1000 --only list,get --library folder]`: what the API's questions cost with a large catalogue. Each is asked
+ * `npm run bench:api [-- --videos 1000000 --seconds 2 --rounds 9 --clients 50 --rate 1000 --only list,get --library folder]`: what the API's questions cost with a large catalogue. Each is asked
  * by all clients at once, over kept connections: of the API, of its bare SQL through `pg`, and of a plain node:http server that answers the same bytes,
  * headers and all. First each client asks again as soon as it is answered: then nobody is faster than the number of clients by what is answered a second.
  * Then all together ask so many a second, which is where latencies mean something, and where both servers wake up as often. Servers and clients are
@@ -22,9 +22,6 @@ import { median } from "./statistics.ts";
 
 /** Before anything is measured: code is compiled while it runs. */
 const WARM_UP_SECONDS = 4;
-/** The servers are measured in turn, so that a busy neighbour is nobody's alone. */
-const ROUNDS = 3;
-
 /** What is asked: an address of the API, and the statement that a plain program would make instead. `turn` makes questions differ. */
 interface Question {
   readonly name: string;
@@ -102,6 +99,11 @@ async function measureSql(pool: Pool, { sql, bind }: Question, run: Load): Promi
   return { ...figures, cpuMs: (user + system) / 1000 / figures.requests };
 }
 
+/** By CPU, the middle of the rounds: each held against what the other cost in the same moment, as a busy neighbour makes both dearer. */
+function costOf(ours: readonly Measured[], theirs: readonly Measured[]): number {
+  return median(ours.map(({ cpuMs }, round) => cpuMs / (theirs[round]?.cpuMs ?? Number.NaN)));
+}
+
 /** The middle one by what it cost. */
 function middle(runs: readonly Measured[]): Measured {
   const cost = median(runs.map(({ cpuMs }) => cpuMs));
@@ -120,15 +122,38 @@ async function ask(server: MeasuredServer, target: string): Promise<Answer> {
   }
 }
 
+/** Who was measured → what it took in each round. */
+type Rounds = ReadonlyMap<string, readonly Measured[]>;
+
+const OURS = "API";
+
+/** All of them in each round. */
+async function inTurn(rounds: number, measures: Readonly<Record<string, () => Promise<Measured>>>): Promise<Rounds> {
+  const taken = new Map(Object.keys(measures).map((name) => [name, [] as Measured[]]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [name, measured] of Object.entries(measures)) taken.get(name)?.push(await measured());
+  }
+  return taken;
+}
+
+function table(rounds: Rounds): string {
+  const ours = rounds.get(OURS) ?? [];
+  const lines = [...rounds].map(([name, runs]) => `  ${name.padEnd(9)}  ${line(middle(runs))}`);
+  const costs = [...rounds].filter(([name]) => name !== OURS).map(([name, runs]) => `${costOf(ours, runs).toFixed(2)} × ${name}`);
+  return [...lines, `  cost by CPU: ${costs.join(", ")}`].join("\n");
+}
+
 interface Run extends Load {
   /** Requests a second that a server of which nothing more is asked can answer. */
   readonly rate: number;
   readonly folder: string;
+  /** The servers are measured in turn so often, so that a busy neighbour is nobody's alone. Odd: one of them is the middle. */
+  readonly rounds: number;
   /** Names of questions; all of them without it. */
   readonly only: readonly string[] | undefined;
 }
 
-async function compare(api: MeasuredServer, pool: Pool, { folder, only, rate, ...run }: Run): Promise<void> {
+async function compare(api: MeasuredServer, pool: Pool, { folder, only, rate, rounds, ...run }: Run): Promise<void> {
   const deep = JSON.parse((await ask(api, `${VIDEOS}?page=5000`)).body.toString()) as { meta: { nextCursor: string } };
   const all = await questions(pool, deep.meta.nextCursor);
   for (const question of all.filter(({ name }) => only?.includes(name) ?? true)) {
@@ -138,22 +163,17 @@ async function compare(api: MeasuredServer, pool: Pool, { folder, only, rate, ..
     await writeFile(file, JSON.stringify({ headers: answer.headers, body: answer.body.toString() }));
     const plain = await startServer("plain", file);
     for (const server of [api, plain]) await measure(server, target, { ...run, seconds: WARM_UP_SECONDS });
-    const runs = { api: [] as Measured[], sql: [] as Measured[], plain: [] as Measured[] };
-    for (let round = 0; round < ROUNDS; round++) {
-      runs.api.push(await measure(api, target, run));
-      runs.sql.push(await measureSql(pool, question, run));
-      runs.plain.push(await measure(plain, target, run));
-    }
-    const paced = { ...run, perSecond: rate };
-    const [calmOurs, calmBare] = [await measure(api, target, paced), await measure(plain, target, paced)];
+    const full = await inTurn(rounds, {
+      [OURS]: async () => await measure(api, target, run),
+      "bare SQL": async () => await measureSql(pool, question, run),
+      "node:http": async () => await measure(plain, target, run),
+    });
+    const calm = await inTurn(rounds, {
+      [OURS]: async () => await measure(api, target, { ...run, perSecond: rate }),
+      "node:http": async () => await measure(plain, target, { ...run, perSecond: rate }),
+    });
     await plain.stop();
-    const [ours, sql, bare] = [middle(runs.api), middle(runs.sql), middle(runs.plain)];
-    console.log(`${name} (${answer.body.length} bytes)\n  API        ${line(ours)}\n  bare SQL   ${line(sql)}\n  node:http  ${line(bare)}`);
-    const ratio = (theirs: Measured): string =>
-      `${(ours.cpuMs / theirs.cpuMs).toFixed(2)} by CPU, ${(theirs.perSecond / ours.perSecond).toFixed(2)} by answers a second`;
-    console.log(`  cost: of bare SQL ${ratio(sql)}; of node:http ${ratio(bare)}`);
-    console.log(`  at ${rate} a second\n  API        ${line(calmOurs)}\n  node:http  ${line(calmBare)}`);
-    console.log(`  cost: of node:http ${(calmOurs.cpuMs / calmBare.cpuMs).toFixed(2)} by CPU`);
+    console.log(`${name} (${answer.body.length} bytes)\n${table(full)}\n  at ${rate} a second\n${table(calm)}`);
   }
 }
 
@@ -173,7 +193,8 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       videos: { type: "string", default: "1000000" },
-      seconds: { type: "string", default: "5" },
+      seconds: { type: "string", default: "2" },
+      rounds: { type: "string", default: "9" },
       clients: { type: "string", default: "50" },
       rate: { type: "string", default: "1000" },
       only: { type: "string" },
@@ -192,8 +213,15 @@ async function main(): Promise<void> {
   pool.on("error", () => {});
   const api = await startServer("api", url);
   try {
-    console.log(`${values.clients} clients, the middle of ${ROUNDS} runs of ${values.seconds} s, clients and servers on the same machine`);
-    const run = { clients: Number(values.clients), seconds: Number(values.seconds), rate: Number(values.rate) };
+    console.log(
+      `${values.clients} clients, the middle of ${values.rounds} runs of ${values.seconds} s, clients and servers on the same machine`,
+    );
+    const run = {
+      clients: Number(values.clients),
+      seconds: Number(values.seconds),
+      rate: Number(values.rate),
+      rounds: Number(values.rounds),
+    };
     await compare(api, pool, { ...run, folder, only: values.only?.split(",") });
   } finally {
     await api.stop();
