@@ -14,7 +14,7 @@ import type { WithTools } from "./toolbox.ts";
 import type { Hand, Ports } from "./work/ports.ts";
 
 export function handOf(
-  { broker, tools, means }: WithTools,
+  { broker, tools, means, ends }: WithTools,
   { id, fence, videoId }: Pick<Job, "id" | "fence" | "videoId">,
   control: WorkControl,
 ): Hand {
@@ -22,9 +22,7 @@ export function handOf(
   const ports: Ports = {
     ...stored(broker),
     open: ({ blob, upload, size, waitMs }) =>
-      upload === undefined
-        ? { size, read: async (start, end) => await call(broker, storage.read, { blob: blob ?? "", start, end }) }
-        : growingSource(broker, { upload, size, video: videoId ?? "" }, waitMs),
+      upload === undefined ? ends.source(blob ?? "", size) : growingSource(broker, { upload, size, video: videoId ?? "" }, waitMs),
     begin: async () => void (await call(broker, videos.begin, { job })),
     reuse: async (recipe) => await call(broker, videos.reuse, { job, recipe }),
     applyPlan: async (facts, plan) => void (await call(broker, videos.applyPlan, { job, ...kept(facts, plan), tasks: [...plan.tasks] })),

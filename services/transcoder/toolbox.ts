@@ -3,8 +3,11 @@ import { availableParallelism } from "node:os";
 import type { ServiceSchema } from "moleculer";
 import { loadConfig } from "../../config/index.ts";
 import { Permits } from "../kernel/permits.ts";
+import { call } from "../kernel/rpc.ts";
 import type { WithWorker } from "../../mixins/worker.mixin.ts";
+import { storage } from "../storage/contract.ts";
 import type { Means } from "./domain/argv.ts";
+import { SourceEnds } from "./ends.ts";
 import { openTools, type Tools } from "./ffmpeg/sandbox.ts";
 
 /** x264 gains little from more, and each costs memory: 8K in eight threads has 4.3 GB of address space. */
@@ -21,6 +24,7 @@ export interface WithTools extends WithWorker {
   /** Threads for work that somebody waits for. */
   urgentThreads: number;
   stills: Permits;
+  ends: SourceEnds;
   /** Aborted when the service stops. */
   stopping: AbortController;
 }
@@ -29,6 +33,7 @@ export const toolbox: Partial<ServiceSchema> & ThisType<WithTools> = {
   created() {
     this.stills = new Permits(STILLS_AT_ONCE, { waitingMax: STILLS_WAITING, refusal: "Too many ask for single pictures at this moment." });
     this.stopping = new AbortController();
+    this.ends = new SourceEnds(async (blob, start, end) => await call(this.broker, storage.read, { blob, start, end }));
   },
 
   async started() {

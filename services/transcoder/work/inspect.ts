@@ -6,7 +6,7 @@ import { candidateOf, type Candidate, type SourceLimits } from "../domain/probe.
 import type { Demuxer } from "../domain/whitelist.ts";
 import { probe, readTimeline } from "../ffmpeg/probe.ts";
 import { removeFolder } from "../ffmpeg/sandbox.ts";
-import { serveSource } from "../ffmpeg/source.ts";
+import { serveSource, type Source } from "../ffmpeg/source.ts";
 import { joined, readIndex } from "./index.ts";
 import type { Hand, StoredBlob } from "./ports.ts";
 
@@ -28,27 +28,29 @@ export async function inspect({ blob, size }: StoredBlob, hand: Hand, { limits, 
   const { ports } = hand;
   await ports.begin();
   if (await ports.reuse(recipeOf(settings))) return;
-  const demuxer = sniff(await joined(await ports.read(blob, 0, Math.min(size, HEAD_BYTES))));
-  const facts = await examine({ blob, size }, demuxer, hand, limits);
+  const source = ports.open({ blob, size });
+  const demuxer = sniff(await joined(await source.read(0, Math.min(size, HEAD_BYTES))));
+  const facts = await examine(source, demuxer, hand, limits);
   await ports.applyPlan(facts, planOf(facts, { blob, size, demuxer }, settings));
 }
 
-async function examine({ blob, size }: StoredBlob, demuxer: Demuxer, hand: Hand, limits: SourceLimits): Promise<SourceFacts> {
-  const { tools, ports, signal } = hand;
+async function examine(source: Source, demuxer: Demuxer, hand: Hand, limits: SourceLimits): Promise<SourceFacts> {
+  const { tools, signal } = hand;
+  const { size } = source;
   const folder = await tools.folder();
-  const source = await serveSource(ports.open({ blob, size }));
-  const question = { ffprobe: tools.ffprobe, folder, url: source.url, demuxer, limits, signal };
+  const served = await serveSource(source);
+  const question = { ffprobe: tools.ffprobe, folder, url: served.url, demuxer, limits, signal };
   try {
     const candidate = candidateOf(await probe(question), demuxer, limits);
     hand.progress(PROBED);
-    const indexed = await readIndex(candidate, size, async (start, end) => await ports.read(blob, start, end));
+    const indexed = await readIndex(candidate, size, async (start, end) => await source.read(start, end));
     const timeline = indexed ?? (mustReadThrough(candidate, size) ? await readTimeline(question) : undefined);
     return factsOf(candidate, timeline, limits);
   } finally {
-    await source.close();
+    await served.close();
     await removeFolder(folder);
     // A source that could not be read because a disk failed looks damaged, and is not.
-    source.throwFailure();
+    served.throwFailure();
   }
 }
 
