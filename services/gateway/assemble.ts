@@ -12,7 +12,7 @@ import { loadPage } from "./http/page.ts";
 import type { Certificate } from "./http/server.ts";
 import { Identities } from "./identities.ts";
 import { RateLimits } from "./limits.ts";
-import { Live } from "./live.ts";
+import { hubOn, Live } from "./live.ts";
 import { openapiOf } from "./openapi.ts";
 import { PlaybackDirectory } from "./playback.ts";
 import { Plays } from "./plays.ts";
@@ -44,11 +44,13 @@ export function assemble(service: Pick<Service, "broker" | "logger">, config: Co
   const plays = new Plays(broker, async (caller) => await identities.keys(caller));
   const answers = new Answers({ losesEvents: config.NATS_URL !== undefined });
   const playback = new PlaybackDirectory(waiting, plays);
+  const live = hubOn(service);
   const state: GatewayState = {
     answers,
     playback,
     uploads,
     resumable: new ResumableUploads(body, uploads),
+    live,
     health: new Health(broker, version),
     identities,
     description: descriptionContent(openapiOf(apiRoutes, version)),
@@ -61,7 +63,7 @@ export function assemble(service: Pick<Service, "broker" | "logger">, config: Co
   // Where only this machine can ask, and nobody signs in, there is one person: nobody to share with.
   const limits = new RateLimits(broker, config.RATE_LIMITS ?? (config.AUTH_MODE !== "none" || !isLoopback(config)));
   const door = new Door({ state, limits, clients: new Clients(config.TRUSTED_PROXIES ?? []), logger, config });
-  return { state, waiting, limits, plays, door, live: new Live(service, door) };
+  return { state, waiting, limits, plays, door, live: new Live(broker, door, live) };
 }
 
 /** Undefined for plain HTTP. */

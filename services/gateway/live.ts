@@ -16,24 +16,29 @@ const LIVE_PATH = `${API}/live`;
 /** How late a change may be told of which no event was heard; and how often a bar moves that moves by itself. */
 const ROUND_MS = 2000;
 
+/** The hub of what the services say that keep the states. */
+export function hubOn({ broker, logger }: Pick<Service, "broker" | "logger">): Hub {
+  return new Hub({
+    read: async (topic, as) => {
+      const [kind, id = ""] = topic.split(":");
+      if (kind === "video") return { ...(await call(broker, videos.status, { as, id })) };
+      const { video, state, offset, length } = await call(broker, uploads.get, { as, id });
+      return { id, video, state, offset, length };
+    },
+    onFailure: (error) => logger.debug({ reason: messageOf(error) }, "a state for a live connection could not be read"),
+  });
+}
+
 export class Live {
   readonly hub: Hub;
   readonly #caller: Caller;
   readonly #door: Door;
   #rounds: Repeated | undefined;
 
-  constructor({ broker, logger }: Pick<Service, "broker" | "logger">, door: Door) {
-    this.#caller = broker;
+  constructor(caller: Caller, door: Door, hub: Hub) {
+    this.#caller = caller;
     this.#door = door;
-    this.hub = new Hub({
-      read: async (topic, as) => {
-        const [kind, id = ""] = topic.split(":");
-        if (kind === "video") return { ...(await call(broker, videos.status, { as, id })) };
-        const { video, state, offset, length } = await call(broker, uploads.get, { as, id });
-        return { id, video, state, offset, length };
-      },
-      onFailure: (error) => logger.debug({ reason: messageOf(error) }, "a state for a live connection could not be read"),
-    });
+    this.hub = hub;
   }
 
   start(): void {

@@ -4,6 +4,7 @@ import { routesOf } from "./dispatch.ts";
 import type { Health } from "./health.ts";
 import type { Identities } from "./identities.ts";
 import type { Content } from "./http/reply.ts";
+import type { Hub } from "./live/hub.ts";
 import type { PlaybackDirectory } from "./playback.ts";
 import type { ResumableUploads } from "./resumable.ts";
 import type { Uploads } from "./uploads.ts";
@@ -13,6 +14,7 @@ export interface GatewayState {
   readonly playback: PlaybackDirectory;
   readonly uploads: Uploads;
   readonly resumable: ResumableUploads;
+  readonly live: Hub;
   readonly health: Health;
   readonly identities: Identities;
   /** What the API says of itself. */

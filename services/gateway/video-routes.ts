@@ -1,5 +1,6 @@
 /** Videos: list, search, take in, look at. */
 import { z } from "zod";
+import { countedAs } from "../kernel/address.ts";
 import { ownBytes } from "../kernel/bytes.ts";
 import { call } from "../kernel/rpc.ts";
 import { CURSOR_LENGTH_MAX, isSettled, videos, type Video, type VideoPage } from "../videos/contract.ts";
@@ -14,6 +15,7 @@ import { route, type GatewayState } from "./state.ts";
 import { uploadFields, uploadQuery } from "./uploads.ts";
 
 const tag = "Videos";
+const EVENT_STREAM = "text/event-stream";
 const video = `${API}/videos/:id`;
 
 const { shape: asked } = videos.list.params;
@@ -128,6 +130,28 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
     handler: async (_, { caller, as, params }) => ok(await call(caller, videos.status, { ...params, as })),
   }),
   route({
+    id: "followProcessing",
+    method: "GET",
+    path: `${video}/events`,
+    summary: "Tells how far the processing of a video is, now and whenever it changes, until it has ended.",
+    tag,
+    needs: "anonymous",
+    limit: "read",
+    params: byId,
+    query: nothing,
+    headers: { "Last-Event-ID": "The `id` of the last event that was heard: what has not changed since is not told again." },
+    answers: {
+      200: {
+        description:
+          "Server-sent events: `video.status`, `video.progress`, `video.ready`, `video.failed`, `video.deleted`, each with JSON of `at` and `data` (as `/status` has it). After the last three the stream ends.",
+        media: EVENT_STREAM,
+      },
+      204: { description: "The last event that was heard was the last one: browsers ask no more." },
+    },
+    errors: ["VIDEO_NOT_FOUND"],
+    handler: followProcessing,
+  }),
+  route({
     id: "recommendVideos",
     method: "GET",
     path: `${video}/recommendations`,
@@ -147,6 +171,21 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
     },
   }),
 ];
+
+async function followProcessing(
+  { live }: GatewayState,
+  { req, caller, as, client, params: { id } }: Request<{ id: string }>,
+): Promise<Reply> {
+  if (req.method === "HEAD") {
+    await call(caller, videos.status, { id, as });
+    return { type: EVENT_STREAM, flowInto() {} };
+  }
+  const last = req.headers["last-event-id"]?.toString();
+  const stream = await live.follow(countedAs(client.address), { as, topic: `video:${id}`, last });
+  if (!stream.isSpent) return { type: EVENT_STREAM, flowInto: (to) => stream.flowInto(to) };
+  stream.close();
+  return { status: 204 };
+}
 
 /** Whoever asks the same again has it already, if it did not change. */
 async function listVideos({ answers }: GatewayState, { caller, as, query }: Request<unknown, ListQuery>): Promise<Reply> {

@@ -29,19 +29,28 @@ export interface HttpQuestion {
   readonly body?: Buffer | string;
 }
 
+const EVENT_STREAM = "text/event-stream";
+
 /** Sends `target` as it is: `fetch` would resolve `..` in it. Every answer is held against the API's description. */
 export async function ask(url: string, target: string, { method = "GET", headers = {}, body }: HttpQuestion = {}): Promise<HttpAnswer> {
   return await new Promise((resolve, reject) => {
     const sent = request(url, { path: target, method, headers, agent: false }, (response) => {
       const parts: Buffer[] = [];
-      response.on("data", (part: Buffer) => parts.push(part));
-      response.on("error", reject);
-      response.on("end", () => {
+      const finish = (): void => {
         const answer = answerOf(response, Buffer.concat(parts));
         const wrong = breachOf(String(headers["X-HTTP-Method-Override"] ?? method), target, answer);
         if (wrong) reject(wrong);
         else resolve(answer);
+      };
+      response.on("data", (part: Buffer) => {
+        parts.push(part);
+        if (response.headers["content-type"] !== EVENT_STREAM) return;
+        // It goes on for as long as there is news: the first of it will do.
+        response.destroy();
+        finish();
       });
+      response.on("error", reject);
+      response.on("end", finish);
     });
     sent.on("error", reject);
     sent.end(body);

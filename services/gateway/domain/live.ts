@@ -1,4 +1,5 @@
 /** Words of the live connection: what a client asks for, and what it is told. */
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { failure } from "../../kernel/errors.ts";
 
@@ -48,4 +49,14 @@ export function goneState(name: string, before: LiveState): LiveState {
 /** Whether nothing more will happen to it by itself. */
 export function isSettled(state: LiveState): boolean {
   return ["ready", "failed", "deleted"].includes(String(state["status"])) || ["stored", "removed"].includes(String(state["state"]));
+}
+
+/** The same for the same state, wherever and whenever it is read. */
+export function stateName(state: LiveState): string {
+  return createHash("sha256").update(JSON.stringify(state)).digest("base64url").slice(0, 22);
+}
+
+/** JSON has no line feed, so it is one line. */
+export function serverSentEvent(event: string, data: LiveState, at: Date): string {
+  return `id: ${stateName(data)}\nevent: ${event}\ndata: ${JSON.stringify({ at: at.toISOString(), data })}\n\n`;
 }

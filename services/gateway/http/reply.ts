@@ -1,7 +1,7 @@
 /** What a handler answers, and how it goes onto the wire: conditions, ranges, HEAD, and an end to bodies that nobody wants. */
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest } from "node:http2";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { encodingOf, type Encoding } from "../domain/accept.ts";
 import { Budget } from "../domain/budget.ts";
@@ -46,7 +46,13 @@ export interface Streamed extends Omit<Content, "bytes"> {
   stream(range: ByteRange): Promise<Readable>;
 }
 
-export type Reply = Answer | Content | Streamed;
+/** Text that goes on until either side ends it. */
+export interface Flowing {
+  readonly type: string;
+  flowInto(to: Writable): void;
+}
+
+export type Reply = Answer | Content | Streamed | Flowing;
 
 /** The envelope of an answer that went well. */
 export function ok(data: object): Answer {
@@ -68,6 +74,7 @@ const inFlight = new Budget(IN_FLIGHT_BYTES);
 export async function send(req: IncomingMessage, res: ServerResponse, reply: Reply): Promise<void> {
   if ("bytes" in reply) await sendContent(req, res, reply);
   else if ("stream" in reply) await sendStream(req, res, reply);
+  else if ("flowInto" in reply) sendFlowing(req, res, reply);
   else await sendCompressed(req, res, reply);
 }
 
@@ -179,6 +186,18 @@ async function sendStream(req: IncomingMessage, res: ServerResponse, content: St
   if (!source) return finish(req, res, undefined);
   watchReader(req);
   await pipeline(source, res).catch(() => res.destroy());
+}
+
+function sendFlowing(req: IncomingMessage, res: ServerResponse, flowing: Flowing): void {
+  if (!isOver(res)) {
+    res.setHeader("Content-Type", flowing.type);
+    res.setHeader("Cache-Control", "no-store");
+    // nginx would keep it until a buffer is full.
+    res.setHeader("X-Accel-Buffering", "no");
+    if (req.method === "HEAD") return finish(req, res, undefined);
+    res.flushHeaders();
+  }
+  flowing.flowInto(res);
 }
 
 /** Characters that encodeURIComponent leaves and RFC 8187 does not. */

@@ -3,6 +3,7 @@ import type { RawData, WebSocket } from "ws";
 import { failure } from "../../kernel/errors.ts";
 import type { Principal } from "../../kernel/principal.ts";
 import { liveEvent, wishOf, type LiveState, type LiveWish } from "../domain/live.ts";
+import type { Listener } from "./listener.ts";
 
 /** A list of a hundred videos, and uploads beside it. Each costs a query a round while it moves. */
 const TOPICS_MAX = 200;
@@ -25,7 +26,7 @@ export interface ConnectionOptions {
   readonly onClose: (connection: Connection) => void;
 }
 
-export class Connection {
+export class Connection implements Listener {
   readonly as: Principal;
   readonly #socket: WebSocket;
   readonly #options: ConnectionOptions;

@@ -9,11 +9,13 @@ import { errorType, failure } from "../../kernel/errors.ts";
 import type { Principal } from "../../kernel/principal.ts";
 import { goneState, isSettled, type LiveState, type LiveWish } from "../domain/live.ts";
 import { Connection } from "./connection.ts";
+import { EventStream, type EventStreamOptions } from "./event-stream.ts";
+import type { Listener } from "./listener.ts";
 
 /** Each holds about 50 KB with its topics. */
-const CONNECTIONS_MAX = 2000;
+const LISTENERS_MAX = 2000;
 /** Tabs of a household, or of an office behind one address. */
-const CONNECTIONS_PER_CLIENT = 50;
+const LISTENERS_PER_CLIENT = 50;
 /** A hundred topics of 45 characters. */
 const MESSAGE_BYTES_MAX = 16 * 1024;
 
@@ -32,8 +34,8 @@ export class Hub {
     perMessageDeflate: false,
     clientTracking: false,
   });
-  readonly #connections = new Map<Connection, string>();
-  readonly #topics = new Map<string, Set<Connection>>();
+  readonly #listeners = new Map<Listener, string>();
+  readonly #topics = new Map<string, Set<Listener>>();
   /** Topics that are being read, and whether there was a reason to do it again. */
   readonly #reading = new Map<string, boolean>();
 
@@ -41,20 +43,33 @@ export class Hub {
     this.#ports = ports;
   }
 
-  /** Makes a live connection of a request. TOO_BUSY. */
+  /** Makes a live connection of a request. TOO_BUSY, RATE_LIMITED. */
   accept(req: IncomingMessage, socket: Duplex, head: Buffer, who: { readonly as: Principal; readonly client: string }): void {
-    const own = [...this.#connections.values()].filter((client) => client === who.client).length;
-    if (this.#connections.size >= CONNECTIONS_MAX || own >= CONNECTIONS_PER_CLIENT) {
-      throw failure("TOO_BUSY", `A server takes ${CONNECTIONS_MAX} live connections, ${CONNECTIONS_PER_CLIENT} of each client.`);
-    }
+    this.#admit(who.client);
     this.#server.handleUpgrade(req, socket, head, (opened) => {
       const connection = new Connection(opened, {
         as: who.as,
         onWish: async (from, wish) => await this.#wish(from, wish),
         onClose: (closed) => this.#forget(closed),
       });
-      this.#connections.set(connection, who.client);
+      this.#listeners.set(connection, who.client);
     });
+  }
+
+  /** Somebody who is told the states of one topic; the first is there already. Fails as `GET` does. TOO_BUSY, RATE_LIMITED. */
+  async follow(client: string, options: EventStreamOptions): Promise<EventStream> {
+    this.#admit(client);
+    const stream = new EventStream(options);
+    stream.onClose(() => this.#forget(stream));
+    this.#listeners.set(stream, client);
+    this.#join(stream, options.topic);
+    try {
+      stream.tell(options.topic, await this.#ports.read(options.topic, options.as));
+      return stream;
+    } catch (error) {
+      stream.close();
+      throw error;
+    }
   }
 
   /** Something may have changed. */
@@ -66,67 +81,79 @@ export class Hub {
 
   /** Reads everything that may move by itself. */
   round(): void {
-    for (const [topic, connections] of this.#topics) {
-      const moves = [...connections].some((connection) => !isSettled(connection.before(topic) ?? {}));
+    for (const [topic, listeners] of this.#topics) {
+      const moves = [...listeners].some((listener) => !isSettled(listener.before(topic) ?? {}));
       if (moves) this.wake(topic);
     }
   }
 
   close(): void {
-    for (const connection of this.#connections.keys()) connection.close("the server stops");
+    for (const listener of this.#listeners.keys()) listener.close("the server stops");
     this.#server.close();
+  }
+
+  /** Several places for a client, and so many for all: what holds a place for long must not be had by one alone. */
+  #admit(client: string): void {
+    const own = [...this.#listeners.values()].filter((other) => other === client).length;
+    const places = `A server takes ${LISTENERS_MAX} live connections, ${LISTENERS_PER_CLIENT} of each client.`;
+    if (this.#listeners.size >= LISTENERS_MAX) throw failure("TOO_BUSY", places);
+    if (own >= LISTENERS_PER_CLIENT) throw failure("RATE_LIMITED", places);
+  }
+
+  #join(listener: Listener, topic: string): void {
+    const others = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, others.add(listener));
   }
 
   async #wish(connection: Connection, { subscribe, unsubscribe }: LiveWish): Promise<void> {
     for (const topic of unsubscribe) this.#leave(connection, topic);
     for (const topic of subscribe) {
       if (!connection.add(topic)) continue;
-      const others = this.#topics.get(topic) ?? new Set();
-      this.#topics.set(topic, others.add(connection));
+      this.#join(connection, topic);
       await this.#tellState(topic, [connection]);
     }
   }
 
-  #leave(connection: Connection, topic: string): void {
-    connection.remove(topic);
+  #leave(listener: Listener, topic: string): void {
+    listener.remove(topic);
     const others = this.#topics.get(topic);
-    others?.delete(connection);
+    others?.delete(listener);
     if (others?.size === 0) this.#topics.delete(topic);
   }
 
-  #forget(connection: Connection): void {
-    for (const topic of connection.topics) this.#leave(connection, topic);
-    this.#connections.delete(connection);
+  #forget(listener: Listener): void {
+    for (const topic of listener.topics) this.#leave(listener, topic);
+    this.#listeners.delete(listener);
   }
 
   async #read(topic: string): Promise<void> {
     do {
       this.#reading.set(topic, false);
       const byRights = Map.groupBy(this.#topics.get(topic) ?? [], ({ as }) => JSON.stringify(as));
-      for (const connections of byRights.values()) await this.#tellState(topic, connections);
+      for (const listeners of byRights.values()) await this.#tellState(topic, listeners);
     } while (this.#reading.get(topic) === true);
     this.#reading.delete(topic);
   }
 
-  /** To connections of the same rights. */
-  async #tellState(topic: string, connections: readonly Connection[]): Promise<void> {
-    const [first] = connections;
+  /** To listeners of the same rights. */
+  async #tellState(topic: string, listeners: readonly Listener[]): Promise<void> {
+    const [first] = listeners;
     if (!first) return;
     try {
       const state = await this.#ports.read(topic, first.as);
-      for (const connection of connections) connection.tell(topic, state);
+      for (const listener of listeners) listener.tell(topic, state);
     } catch (error) {
       if (!GONE.includes(errorType(error) ?? "")) return this.#ports.onFailure(error);
-      for (const connection of connections) this.#tellGone(connection, topic, error as Error & { type: string });
+      for (const listener of listeners) this.#tellGone(listener, topic, error as Error & { type: string });
     }
   }
 
   /** What was there and is not any more has ended; what never was, or may not be seen, is refused. */
-  #tellGone(connection: Connection, topic: string, error: Error & { type: string }): void {
-    const before = connection.before(topic);
-    if (before) connection.tell(topic, goneState(topic, before));
-    else if (connection.has(topic)) connection.refuse(topic, error);
-    this.#leave(connection, topic);
+  #tellGone(listener: Listener, topic: string, error: Error & { type: string }): void {
+    const before = listener.before(topic);
+    if (before) listener.tell(topic, goneState(topic, before));
+    else if (listener.has(topic)) listener.refuse(topic, error);
+    this.#leave(listener, topic);
   }
 }
 
