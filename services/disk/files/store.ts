@@ -12,6 +12,7 @@ import { Census } from "./census.ts";
 import { Epoch } from "./epoch.ts";
 import { Faults } from "./faults.ts";
 import { type DiskFolder, openFolder } from "./folder.ts";
+import { FolderSet } from "./folder-set.ts";
 import { Incoming } from "./incoming.ts";
 import { statIfThere, syncFolder } from "./io.ts";
 import { digestsIn, namesIn } from "./listing.ts";
@@ -63,7 +64,7 @@ export class ChunkStore {
   readonly #turns = new Turns();
   readonly #start = randomBytes(4).toString("hex");
   /** Folders whose every entry is known to be durable: this process has synced them, and syncs them after each change. */
-  readonly #durable = new Set<string>();
+  readonly #durable: FolderSet;
   #drafts = 0;
 
   private constructor(parts: Parts) {
@@ -73,6 +74,7 @@ export class ChunkStore {
     this.#census = parts.census;
     this.#faults = parts.faults;
     this.sums = parts.sums;
+    this.#durable = new FolderSet(parts.folder.chunks);
     this.#admission = parts.admission;
     this.#trash = parts.trash;
     this.#quarantine = parts.quarantine;
