@@ -1,7 +1,7 @@
 /**
  * The rival: what a careful programmer writes in sixty lines of node:http, with the promises of a disk. PUT keeps one copy, hashed while it flows:
- * under another name until it is fsynced, then renamed, and the folder fsynced, before the answer. GET hashes what it reads, and breaks the connection
- * when that is not what was written. Run as a process of its own: `fork(rivalModule, [folder])` answers the port.
+ * under another name until it is fsynced, then renamed, and the folder fsynced, before the answer, which is that hash. GET hashes what it reads, and breaks
+ * the connection when that is not what was written. Run as a process of its own: `fork(rivalModule, [folder])` answers the port.
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -11,7 +11,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 
-/** Node's own 64 KiB would cost it twice the CPU. */
+/** Node's own 64 KiB would cost it twice the CPU. More than the file has would cost it memory that is cleared for nothing, and a copy. */
 const READ_BYTES = 1024 * 1024;
 
 interface Kept {
@@ -49,7 +49,7 @@ async function give(path: string, { hash, size }: Kept, response: ServerResponse
   response.setHeader("content-length", size);
   const found = createHash("sha256");
   await pipeline(
-    createReadStream(path, { highWaterMark: READ_BYTES }),
+    createReadStream(path, { end: size - 1, highWaterMark: Math.min(READ_BYTES, size) }),
     async function* (parts: AsyncIterable<Buffer>) {
       let left = size;
       for await (const part of parts) {

@@ -3,18 +3,19 @@
  * disks, in turns with a plain node:http server that keeps one copy and, for reads, with nginx. Then the same through a wire of `delay` ms, and what a
  * reader costs that has stopped reading. Every client runs in this process.
  *
- * Both sides promise the same. A write is answered when it is hashed, fsynced, renamed, and its folder fsynced: all three copies of ours, as no disk is
- * late. A read is verified where it is read from the medium and where it arrives. nginx verifies nothing, only its client hashes what comes.
+ * Both sides promise the same. A write is hashed where it leaves and where it arrives, and answered when it is fsynced, renamed, and its folder fsynced:
+ * all three copies of ours, as no disk is late. A read is verified where it is read from the medium and where it arrives. nginx verifies nothing, only its client hashes what comes.
  * A read is cold when no file of the round is in the page cache, and warm right after that.
  */
 import { fork, type ChildProcess } from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
+import { createHash, type Hash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { Agent, createServer, get, request, type IncomingMessage } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { Readable } from "node:stream";
+import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { parseArgs } from "node:util";
 import { call } from "../services/kernel/rpc.ts";
@@ -37,17 +38,18 @@ const MiB = 1024 * KiB;
 const SLICE_BYTES = 64 * KiB;
 const AGENT = new Agent({ keepAlive: true });
 
-/** Bytes that nobody has stored yet: one random mebibyte again and again, numbered. */
+/** Bytes that nobody has stored yet: one random mebibyte again and again, numbered. Hashed as they go, where their sender is to know what he sent. */
 let serial = 0;
 const block = randomBytes(MiB);
-function* unique(size: number): Generator<Buffer> {
+function* unique(size: number, hash?: Hash): Generator<Buffer> {
   for (let at = 0; at < size; at += MiB) {
     const part = Buffer.from(block.subarray(0, Math.min(MiB, size - at)));
     part.writeUInt32LE(serial++, 64);
+    hash?.update(part);
     for (let from = 0; from < part.length; from += SLICE_BYTES) yield part.subarray(from, from + SLICE_BYTES);
   }
 }
-const sourceOf = (size: number): Readable => Readable.from(unique(size), { objectMode: false, highWaterMark: MiB });
+const sourceOf = (size: number, hash?: Hash): Readable => Readable.from(unique(size, hash), { objectMode: false, highWaterMark: MiB });
 
 function tritontube({ broker }: Cluster): Side {
   return {
@@ -74,8 +76,9 @@ function http(url: string, servers: readonly number[]): Side {
     async put(size, key) {
       const outgoing = request(`${url}/${key}`, { method: "PUT", agent: AGENT, headers: { "content-length": size } });
       const answered = once(outgoing, "response") as Promise<[IncomingMessage]>;
-      await pipeline(sourceOf(size), outgoing);
-      await (await answered)[0].toArray();
+      const hash = createHash("sha256");
+      await pipeline(sourceOf(size, hash), outgoing);
+      if ((await text((await answered)[0])) !== hash.digest("hex")) throw new Error(`other bytes than those of ${key} were kept`);
       return key;
     },
     async get(key) {

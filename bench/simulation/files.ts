@@ -56,6 +56,10 @@ export class ProcessFiles implements Files {
     return this.#opened(path, node);
   }
 
+  async openFolder(path: string): Promise<OpenFile> {
+    return await this.open(path, "r");
+  }
+
   async stat(path: string): Promise<FileStats> {
     await this.#step();
     return statsOf(this.#at.medium.get(path));

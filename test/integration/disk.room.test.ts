@@ -140,26 +140,25 @@ type Fault = "write" | "sync of a file" | "sync of a folder";
 /** Node's files, with a medium that fails at one thing while `fault` says so. */
 function faulty(code: string): Files & { fault: Fault | undefined } {
   const error = () => Object.assign(new Error(`${code}: injected`), { code });
+  const opened = (file: OpenFile, what: "file" | "folder"): OpenFile => ({
+    read: (buffer, offset, length, position) => file.read(buffer, offset, length, position),
+    async write(buffer, offset, length, position) {
+      if (files.fault === "write") throw error();
+      // Short, as near the end of a filesystem.
+      return await file.write(buffer, offset, Math.ceil(length / 2), position);
+    },
+    async sync() {
+      if (files.fault === `sync of a ${what}`) throw error();
+      await file.sync();
+    },
+    stat: (options) => file.stat(options),
+    close: () => file.close(),
+  });
   const files = {
     ...nodeFiles,
     fault: undefined as Fault | undefined,
-    async open(path: string, flags: "r" | "w" | "wx"): Promise<OpenFile> {
-      const file = await nodeFiles.open(path, flags);
-      return {
-        read: (buffer, offset, length, position) => file.read(buffer, offset, length, position),
-        async write(buffer, offset, length, position) {
-          if (files.fault === "write") throw error();
-          // Short, as near the end of a filesystem.
-          return await file.write(buffer, offset, Math.ceil(length / 2), position);
-        },
-        async sync() {
-          if (files.fault === (flags === "r" ? "sync of a folder" : "sync of a file")) throw error();
-          await file.sync();
-        },
-        stat: (options) => file.stat(options),
-        close: () => file.close(),
-      };
-    },
+    open: async (path: string, flags: "r" | "w" | "wx") => opened(await nodeFiles.open(path, flags), "file"),
+    openFolder: async (path: string) => opened(await nodeFiles.openFolder(path), "folder"),
   };
   return files;
 }

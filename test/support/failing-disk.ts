@@ -65,7 +65,8 @@ function failing(root: string, { pass, without }: { pass: Failpoint["pass"]; wit
   });
   return {
     ...nodeFiles,
-    open: async (path, flags) => opened(await pass(`open ${at(path)}`, async () => await nodeFiles.open(path, flags)), path, flags === "r"),
+    open: async (path, flags) => opened(await pass(`open ${at(path)}`, async () => await nodeFiles.open(path, flags)), path, false),
+    openFolder: async (path) => opened(await pass(`open ${at(path)}`, async () => await nodeFiles.openFolder(path)), path, true),
     mkdir: async (path, options) => await pass(`mkdir ${at(path)}`, async () => await nodeFiles.mkdir(path, options)),
     touch: async (path) => await pass(`touch ${at(path)}`, async () => await nodeFiles.touch(path)),
     rename: async (from, to) => await pass(`rename ${at(from)} ${at(to)}`, async () => await nodeFiles.rename(from, to)),

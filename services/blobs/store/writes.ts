@@ -1,5 +1,4 @@
 /** What writers of blobs change in the catalogue. What comes while a transaction is under way goes into the next one, together. */
-import { setTimeout as sleep } from "node:timers/promises";
 import { lockRing } from "../../../mixins/database/ring-lock.ts";
 import { transaction, type Database } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
@@ -68,11 +67,9 @@ export class Writes {
 
 /** DATABASE_UNAVAILABLE when no answer comes: what was asked for may have happened. */
 async function inTime<T>(work: Promise<T>): Promise<T> {
-  const answered = new AbortController();
-  const late = sleep(ANSWER_MS, undefined, { signal: answered.signal }).then(() => {
-    throw failure("DATABASE_UNAVAILABLE", "The database does not answer.");
-  });
-  // The one that loses ends as well, and nobody asks how.
-  for (const each of [work, late]) each.catch(() => undefined);
-  return await Promise.race([work, late]).finally(() => answered.abort());
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(failure("DATABASE_UNAVAILABLE", "The database does not answer.")), ANSWER_MS);
+  // When it loses, nobody asks how it ended.
+  work.catch(() => undefined);
+  return await Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

@@ -1,8 +1,9 @@
-/** How many chunks there are, and what they take. Names are counted before the disk listens; sizes afterwards, a 256th part at a time. */
+/** How many chunks there are, what they take, and which are certainly not there. Names are counted before the disk listens; sizes afterwards, a 256th part at a time. */
 import { join } from "node:path";
+import { Names } from "../domain/names.ts";
 import { folderName, folderNumberOf, OUTER_FOLDERS } from "../domain/partition.ts";
 import { statIfThere } from "./io.ts";
-import { chunksBelow, countChunks, type FoundChunk } from "./listing.ts";
+import { allNames, chunksBelow, type FoundChunk } from "./listing.ts";
 import type { Files } from "./port.ts";
 
 /** Runs work while nobody changes the chunk of this name. */
@@ -11,6 +12,7 @@ type InTurn = (hash: string, work: () => Promise<number>) => Promise<number>;
 export class Census {
   readonly #files: Files;
   readonly #root: string;
+  readonly #names: Names;
   #chunks: number;
   #bytes = 0;
   /** Outer folders before this one are counted, and kept up to date. */
@@ -18,14 +20,21 @@ export class Census {
   /** What happened in the folder that is being counted, since that began: the length of each chunk that came, 0 for one that went. */
   readonly #meanwhile = new Map<string, number>();
 
-  private constructor(files: Files, root: string, chunks: number) {
+  private constructor(files: Files, root: string, { names, chunks }: { readonly names: Names; readonly chunks: number }) {
     this.#files = files;
     this.#root = root;
+    this.#names = names;
     this.#chunks = chunks;
   }
 
   static async of(files: Files, root: string): Promise<Census> {
-    return new Census(files, root, await countChunks(files, root));
+    const names = new Names();
+    let chunks = 0;
+    for await (const some of allNames(files, root)) {
+      some.forEach((hash) => names.add(hash));
+      chunks += some.length;
+    }
+    return new Census(files, root, { names, chunks });
   }
 
   get chunks(): number {
@@ -37,7 +46,13 @@ export class Census {
     return this.#bytes;
   }
 
+  /** False only for a chunk that was not there at the start, and has not been added since: this process alone has the folder. */
+  mayHold(hash: string): boolean {
+    return this.#names.mayHave(hash);
+  }
+
   added(hash: string, bytes: number): void {
+    this.#names.add(hash);
     this.#chunks += 1;
     this.#change(hash, bytes, bytes);
   }

@@ -23,7 +23,7 @@ export async function readFully(file: OpenFile, buffer: Uint8Array, position: nu
 
 /** Makes the entries of a folder durable. Without it 18 of 2978 acknowledged files were gone after a power cut on ext4. */
 export async function syncFolder(files: Files, path: string): Promise<void> {
-  const folder = await files.open(path, "r");
+  const folder = await files.openFolder(path);
   try {
     await folder.sync();
   } finally {

@@ -33,11 +33,9 @@ export async function* digestsIn(files: Files, root: string, bits: number): Asyn
   }
 }
 
-/** Chunks two folders below `root`. A million in 65 536 folders take about two seconds, a tenth of what a recursive `opendir` takes. */
-export async function countChunks(files: Files, root: string): Promise<number> {
-  let chunks = 0;
-  for (const outer of await files.readdir(root)) chunks += (await chunksBelow(files, join(root, outer))).length;
-  return chunks;
+/** Names of the chunks two folders below `root`. A million in 65 536 folders take about two seconds, a tenth of what a recursive `opendir` takes. */
+export async function* allNames(files: Files, root: string): AsyncGenerator<string[]> {
+  for (const outer of await files.readdir(root)) yield (await chunksBelow(files, join(root, outer))).map(({ name }) => name);
 }
 
 export interface FoundChunk {

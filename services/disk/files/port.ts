@@ -2,7 +2,7 @@
  * What a disk asks of the operating system. The process has Node's; the simulation has files of its own that lose what was not synced, fill up
  * and rot (test/simulation). Whatever below this folder touches a file goes through it.
  */
-import { closeSync, fstat, fsync, open as openFile, read, stat as statPath, type StatsFs, write } from "node:fs";
+import { closeSync, fstatSync, fsync, open as openFile, openSync, read, stat as statPath, type StatsFs, write } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, statfs, unlink, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -28,6 +28,8 @@ export interface FileStats {
 /** Each fails as Node's namesake does, with the same codes. */
 export interface Files {
   open(path: string, flags: "r" | "w" | "wx"): Promise<OpenFile>;
+  /** Opens a folder that was looked at, or changed, a moment ago. */
+  openFolder(path: string): Promise<OpenFile>;
   stat(path: string, options: { readonly bigint: true }): Promise<FileStats>;
   statfs(path: string): Promise<Pick<StatsFs, "blocks" | "bsize" | "bavail" | "files" | "ffree">>;
   readFile(path: string, encoding: "utf8"): Promise<string>;
@@ -46,6 +48,7 @@ export interface Files {
 
 export const nodeFiles: Files = {
   open,
+  openFolder,
   stat,
   statfs,
   readFile,
@@ -85,8 +88,9 @@ class NodeFile implements OpenFile {
     await answer<unknown>((done) => fsync(this.#open, (error) => done(error, undefined)));
   }
 
+  /** On this thread: of an open file the kernel has them at hand. */
   async stat(options: { readonly bigint: true }): Promise<FileStats> {
-    return await answer<FileStats>((done) => fstat(this.#open, options, done));
+    return fstatSync(this.#open, options);
   }
 
   /** On this thread: what was synced, or only read, leaves nothing to wait for; the last reader of a chunk that was deleted meanwhile frees its blocks. */
@@ -105,6 +109,11 @@ class NodeFile implements OpenFile {
 
 async function open(path: string, flags: "r" | "w" | "wx"): Promise<OpenFile> {
   return new NodeFile(await answer<number>((done) => openFile(path, flags, done)));
+}
+
+/** On this thread: the kernel has such a folder at hand, and a thread of the pool would cost ten times what that takes. */
+async function openFolder(path: string): Promise<OpenFile> {
+  return new NodeFile(openSync(path, "r"));
 }
 
 async function stat(path: string, options: { readonly bigint: true }): Promise<FileStats> {

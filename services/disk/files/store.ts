@@ -120,7 +120,7 @@ export class ChunkStore {
     return await this.#turns.take(header.hash, async () => {
       // A ring that changed during the upload may have given the chunk to other disks.
       await this.#epoch.admit(header.epoch);
-      const there = await statIfThere(this.#files, this.#pathOf(header.hash));
+      const there = await this.#maybeThere(header.hash);
       if (there && (await this.#stands(header, there))) return true;
       // These bytes are verified: a file of another length under this name is not, and is replaced.
       await this.#name(incoming);
@@ -288,14 +288,21 @@ export class ChunkStore {
     });
   }
 
+  /**
+   * What is here of a chunk that is offered. A new one costs no look at the medium: were it there all the same, since somebody else put it there, it
+   * would be replaced by bytes that are verified.
+   */
+  async #maybeThere(hash: string): Promise<FileStats | undefined> {
+    return this.#census.mayHold(hash) ? await statIfThere(this.#files, this.#pathOf(hash)) : undefined;
+  }
+
   /** Whether a chunk is here and good: what rotted since it was stored must not stand for the good bytes that are offered now. */
   async #holdsGood(header: PutHeader): Promise<boolean> {
-    const look = async (): Promise<FileStats | undefined> => await statIfThere(this.#files, this.#pathOf(header.hash));
     // Most chunks are new: whoever is just storing this one is met when it gets its name.
-    if (!(await look())) return false;
+    if (!(await this.#maybeThere(header.hash))) return false;
     await this.verify(header.hash, atOnce).catch(unlessNotFound);
     return await this.#turns.take(header.hash, async () => {
-      const there = await look();
+      const there = await this.#maybeThere(header.hash);
       return there !== undefined && (await this.#stands(header, there));
     });
   }

@@ -39,7 +39,8 @@ export class Calls {
     return (call, callback) => {
       const work = (progressed: Progressed, gone: Promise<never>) => {
         gone.catch((reason: Error) => call.destroy(reason));
-        return handler(watched(call, progressed));
+        // Whoever has heard enough leaves: an iterator of its own would make an error for that, and grpc-js another one.
+        return handler(watched(call.iterator({ destroyOnReturn: false }), progressed)).finally(() => call.destroy());
       };
       void answer(
         this.#run(call.getPath(), () => this.#uploads.use(() => withPatience(call, work))),

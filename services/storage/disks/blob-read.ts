@@ -9,6 +9,9 @@ const PACES = [1, 16].map((times) => times * PIECE_BYTES);
 /** Who has taken nothing for so long may be away for minutes: what was read ahead for him is let go, and read again when he is back. */
 const REST_MS = 1000;
 
+/** Why nothing is read ahead any more: made once, since each error that is made looks at the stack. */
+const ENDED = new Error("The reader is gone, or at rest.");
+
 interface Ports {
   readonly chunks: ChunkReader;
   /** For the larger pieces of fast readers. */
@@ -105,7 +108,7 @@ class Ahead {
   }
 
   end(): void {
-    this.#ending.abort();
+    this.#ending.abort(ENDED);
     this.#ports.spare.give(this.#spareTaken);
     this.#spareTaken = 0;
   }
