@@ -16,8 +16,8 @@ import { Writes } from "./store/writes.ts";
 
 /** Manifests in memory, as a share of what segments may take: by default those of 27,000 segments, or of 80 of the largest sources. */
 const CACHE_SHARE = 1 / 4;
-/** Also where no segment is kept: one blob is read in many ranges. */
-const CACHE_BYTES_MIN = 1024 * 1024;
+/** Also where no segment is kept: one blob is read in many ranges, and that of the largest upload (50 GiB) takes 206 KB. */
+const CACHE_BYTES_MIN = 256 * 1024;
 /** What an entry weighs besides its hashes: its name twice, a map's place and two objects. */
 const ENTRY_BYTES = 600;
 

@@ -10,7 +10,8 @@ import type { MissingCopy } from "./domain/copies.ts";
 
 /** Manifests in memory, as a share of what segments may take: ffmpeg and players read one blob in many ranges. */
 const MANIFESTS_SHARE = 1 / 8;
-const MANIFESTS_BYTES_MIN = 1024 * 1024;
+/** That of the largest upload (50 GiB) takes 206 KB. */
+const MANIFESTS_BYTES_MIN = 256 * 1024;
 /** What an entry weighs besides its hashes: its name twice, a map's place and two objects. */
 const ENTRY_BYTES = 600;
 
