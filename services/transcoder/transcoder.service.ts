@@ -9,6 +9,7 @@ import { videos } from "../videos/contract.ts";
 import { transcoder } from "./contract.ts";
 import { ageOf, taskOf, type TaskKind, type TaskOf } from "./domain/plan.ts";
 import type { Urgency } from "./ffmpeg/precedence.ts";
+import { groupsOf } from "./groups.ts";
 import { handOf, hurried, stored } from "./hand.ts";
 import { toolbox, type WithTools } from "./toolbox.ts";
 import { takeCaptions } from "./work/captions.ts";
@@ -17,14 +18,6 @@ import { foresee } from "./work/foresee.ts";
 import { inspect, type InspectionSettings } from "./work/inspect.ts";
 import { makeStoryboard, takePicture, takeStill } from "./work/picture.ts";
 import type { Hand } from "./work/ports.ts";
-
-/** Work that hardly needs a processor does not wait behind spans; and nothing is played before it was inspected, so that waits for nothing. */
-const LIGHT_SLOTS = 2;
-const CAPTIONS_SLOTS = 1;
-/** The start of a new video, and what a player waits for, do not wait for the end of a span that nobody waits for. */
-const URGENT_SLOTS = 1;
-/** Nor does a leap wait for the start of a video, or for what its viewer would have seen had he not leapt. Each makes one rendition, in a third of the memory of all. */
-const WANTED_SLOTS = 2;
 
 /** The last step of each job ends it, in one transaction with what it made; a failure is the video's, and told to it. */
 const ofVideo = {
@@ -67,19 +60,7 @@ const service: ServiceSchema<object, object, object, WithTools> = {
   // The last mixin starts first and stops last: the tools are there before the worker asks for jobs, and gone after its last one has ended.
   mixins: [
     worker<WithTools>({
-      groups: () => [
-        { kinds: ["video.inspect"], slots: LIGHT_SLOTS },
-        // Apart: one may wait for bytes of a slow upload.
-        { kinds: ["video.foresee"], slots: LIGHT_SLOTS },
-        // Of the sound a film has many: pictures do not wait behind all of them.
-        { kinds: ["video.picture", "video.storyboard", "video.audio"], slots: LIGHT_SLOTS },
-        // Apart: all of a source is read for them, and nobody waits for that.
-        { kinds: ["video.captions"], slots: CAPTIONS_SLOTS },
-        { kinds: ["video.audio"], slots: URGENT_SLOTS, priorityMin: PRIORITY.start },
-        { kinds: ["video.span"], slots: loadConfig().TRANSCODER_SLOTS },
-        { kinds: ["video.span"], slots: URGENT_SLOTS, priorityMin: PRIORITY.start },
-        { kinds: ["video.span"], slots: WANTED_SLOTS, priorityMin: PRIORITY.wanted },
-      ],
+      groups: () => groupsOf(loadConfig().TRANSCODER_SLOTS),
       kinds: {
         "video.inspect": {
           ...ofVideo,
