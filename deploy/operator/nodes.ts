@@ -2,7 +2,7 @@
 import { loadConfig } from "../../config/index.ts";
 import { secrets } from "../../config/schema.ts";
 import { blobs } from "../../services/blobs/contract.ts";
-import { jobs } from "../../services/jobs/contract.ts";
+import { jobs, type WorkDone } from "../../services/jobs/contract.ts";
 import { failure, messageOf } from "../../services/kernel/errors.ts";
 import { onlyPerson as as } from "../../services/kernel/principal.ts";
 import { call, type Caller } from "../../services/kernel/rpc.ts";
@@ -129,10 +129,11 @@ export async function newestVideos(caller: Caller, { words: [q] }: Given): Promi
 export async function oneVideo(caller: Caller, { words: [id = ""] }: Given): Promise<Output> {
   if (!videos.get.params.shape.id.safeParse(id).success)
     throw failure("INVALID_REQUEST", `"${id}" is no id of a video: "videos" lists them.`);
-  const [video, progress, copies] = await Promise.all([
+  const [video, progress, copies, { work }] = await Promise.all([
     call(caller, videos.get, { as, id }),
     call(caller, videos.status, { as, id }),
     copiesOf(caller, id),
+    call(caller, jobs.history, { videoId: id }),
   ]);
   const stages = progress.stages.map(({ name, state, progress: done, attempts, error }) => [
     name,
@@ -148,6 +149,7 @@ export async function oneVideo(caller: Caller, { words: [id = ""] }: Given): Pro
   ]);
   const text = [
     `${video.title}: ${video.status}, ${progress.spansDone} of ${progress.spansTotal} spans${video.error === null ? "" : `, ${video.error.code}: ${video.error.message}`}`,
+    `processors: ${processorsOf(work, video.duration)}`,
     table(["stage", "state", "done", "attempts", "error"], stages),
     table(["rendition", "segments", "of"], renditions),
     table(
@@ -155,7 +157,16 @@ export async function oneVideo(caller: Caller, { words: [id = ""] }: Given): Pro
       copies.map((copy) => [short(copy.disk), copy.zone, number(copy.chunks)]),
     ),
   ].join("\n");
-  return { data: { video, progress, copies }, text };
+  return { data: { video, progress, copies, cpuSeconds: cpuOf(work) }, text };
+}
+
+const cpuOf = (work: readonly WorkDone[]): number => work.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0);
+
+/** Jobs that are done are forgotten after a week. */
+function processorsOf(work: readonly WorkDone[], length: number | null): string {
+  if (work.length === 0) return "not known any more";
+  const each = length === null ? "" : `, ${(cpuOf(work) / length).toFixed(2)} for each second of the video`;
+  return `${cpuOf(work).toFixed(1)} s${each}`;
 }
 
 async function copiesOf(caller: Caller, id: string): Promise<readonly { disk: string; zone: string; chunks: number }[]> {

@@ -14,13 +14,26 @@ export async function trace(caller: Caller, { words: [id = ""] }: Given): Promis
   const where = traceIds.length === 0 ? "no trace was kept of it" : `trace ${traceIds.join(", ")}`;
   return {
     data: { traceIds, work },
-    text: `${where}\n${table(["job", "kind", "state", "at, s", "waited, s", "took, s", "attempts", "by"], lines)}`,
+    text: `${where}\n${table(["job", "kind", "state", "at, s", "waited, s", "took, s", "processors, s", "attempts", "by"], lines)}`,
   };
 }
 
-function lineOf({ id, kind, state, createdAt, startedAt, finishedAt, attempts, worker }: WorkDone, began: number): readonly string[] {
+function lineOf(
+  { id, kind, state, createdAt, startedAt, finishedAt, cpuSeconds, attempts, worker }: WorkDone,
+  began: number,
+): readonly string[] {
   const at = ((Date.parse(createdAt) - began) / 1000).toFixed(1);
-  return [id, kind, state, at, between(createdAt, startedAt), between(startedAt, finishedAt), number(attempts), worker ?? "–"];
+  return [
+    id,
+    kind,
+    state,
+    at,
+    between(createdAt, startedAt),
+    between(startedAt, finishedAt),
+    cpuSeconds.toFixed(1),
+    number(attempts),
+    worker ?? "–",
+  ];
 }
 
 function between(from: string | null, to: string | null): string {

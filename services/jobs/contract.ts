@@ -109,6 +109,8 @@ export interface JobEntry {
 /** A job of a video, and when what happened to it: first claimed at `startedAt`. */
 export interface WorkDone extends Pick<JobEntry, "id" | "kind" | "state" | "attempts" | "worker" | "createdAt" | "finishedAt"> {
   readonly startedAt: string | null;
+  /** Of processors, by the programs that it ran, in all attempts. */
+  readonly cpuSeconds: number;
 }
 
 export interface WorkHistory {
@@ -162,6 +164,14 @@ export const jobs = contract("jobs", {
     returns: returns<readonly string[]>(),
     scope: "cluster",
     idempotent: true,
+    timeoutMs: 2000,
+  }),
+  /** What the work on a job has taken of processors, whoever has it by now: it is added up. */
+  spent: action({
+    params: z.strictObject({ id: jobId, cpuSeconds: z.number().positive() }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: false,
     timeoutMs: 2000,
   }),
   /** The work is done. JOB_LOST when the job was taken from this worker. */

@@ -7,7 +7,7 @@ import { messageOf } from "../kernel/errors.ts";
 import { implement } from "../kernel/rpc.ts";
 import { jobs } from "./contract.ts";
 import { historyOf, jobOf, listJobs, retryJob } from "./store/entries.ts";
-import { beat, claim, depth, prune, reap, release } from "./store/queue.ts";
+import { addCpu, beat, claim, depth, prune, reap, release } from "./store/queue.ts";
 
 /** With a first lease of 3 s, the job of a worker that died is taken again after at most 4 s. */
 const REAP_MS = 1000;
@@ -27,6 +27,10 @@ const service: ServiceSchema<object, object, object, JobsService> = {
     },
     async beat(params) {
       return await beat(this.db, params);
+    },
+    async spent({ id, cpuSeconds }) {
+      await addCpu(this.db, id, cpuSeconds);
+      return null;
     },
     async complete({ job }) {
       await completeJob(this.db, job);

@@ -5,6 +5,7 @@ import { SEGMENT_BATCH_MAX } from "../kernel/limits.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { storage } from "../storage/contract.ts";
 import { videos, type SegmentRow } from "../videos/contract.ts";
+import { Account } from "./account.ts";
 import type { SourceFacts } from "./domain/facts.ts";
 import type { Plan } from "./domain/plan.ts";
 import type { StoredRendition } from "./domain/storyboard.ts";
@@ -13,10 +14,26 @@ import { growingSource, offsetOf } from "./growing.ts";
 import type { WithTools } from "./toolbox.ts";
 import type { Hand, Ports } from "./work/ports.ts";
 
-export function handOf(
+/** Does the work of a job, and tells what it has cost, however it ends. */
+export async function inHand(
+  service: WithTools,
+  job: Pick<Job, "id" | "fence" | "videoId">,
+  control: WorkControl,
+  work: (hand: Hand) => Promise<void>,
+): Promise<void> {
+  const account = new Account(service, job.id);
+  try {
+    await work(handOf(service, job, control, account));
+  } finally {
+    await account.settle();
+  }
+}
+
+function handOf(
   { broker, tools, means, ends }: WithTools,
   { id, fence, videoId }: Pick<Job, "id" | "fence" | "videoId">,
   control: WorkControl,
+  account: Account,
 ): Hand {
   const job = { id, fence };
   const ports: Ports = {
@@ -47,7 +64,15 @@ export function handOf(
     defer: async (made) => void (await call(broker, videos.defer, { job, made })),
     finish: async () => void (await call(broker, videos.finish, { job })),
   };
-  return { tools, means, ports, signal: control.signal, progress: (done) => control.progress(done) };
+  return {
+    tools,
+    means,
+    ports,
+    signal: control.signal,
+    progress: (done) => control.progress(done),
+    spent: (cpuS) => account.spent(cpuS),
+    made: (seconds) => account.made(seconds),
+  };
 }
 
 /** The bytes that are in storage, and a way to put more there. */

@@ -7,6 +7,7 @@ import { call } from "../kernel/rpc.ts";
 import type { WithWorker } from "../../mixins/worker.mixin.ts";
 import { storage } from "../storage/contract.ts";
 import type { Means } from "./domain/argv.ts";
+import { registerCounters } from "./account.ts";
 import { SourceEnds } from "./ends.ts";
 import { openTools, type Tools } from "./ffmpeg/sandbox.ts";
 
@@ -44,6 +45,7 @@ export const toolbox: Partial<ServiceSchema> & ThisType<WithTools> = {
     const threads = Math.min(cores, Math.max(1, Math.floor(availableParallelism() / TRANSCODER_SLOTS)));
     this.means = { threads, pixelsMax: SOURCE_PIXELS_MAX, ...this.tools.programs.abilities };
     introduce(this.tools, this.logger);
+    if (this.broker.isMetricsEnabled()) registerCounters(this.broker);
   },
 
   async stopped() {

@@ -10,7 +10,7 @@ import { transcoder } from "./contract.ts";
 import { ageOf, taskOf, type TaskKind, type TaskOf } from "./domain/plan.ts";
 import type { Urgency } from "./ffmpeg/precedence.ts";
 import { groupsOf } from "./groups.ts";
-import { handOf, hurried, stored } from "./hand.ts";
+import { hurried, inHand, stored } from "./hand.ts";
 import { toolbox, type WithTools } from "./toolbox.ts";
 import { takeCaptions } from "./work/captions.ts";
 import { encodeAudio, encodeSpan } from "./work/encode.ts";
@@ -32,14 +32,15 @@ function planned<K extends TaskKind>(kind: K, work: (this: WithTools, task: Task
   return {
     ...ofVideo,
     async work(this: WithTools, job: Job, control: WorkControl) {
-      const hand = handOf(this, job, control);
-      const age = ageOf(job.payload);
-      if (age === "older") return await hand.ports.planAnew();
-      if (age === "newer") throw failure("SERVICE_UNAVAILABLE", "The work was planned by a newer program than this one.");
-      const task = taskOf(kind, job.payload);
-      const urgency = urgencyOf(job);
-      if (urgency === undefined) await work.call(this, task, hand);
-      else await hurried(this, urgency, hand, async (ours) => await work.call(this, task, ours));
+      await inHand(this, job, control, async (hand) => {
+        const age = ageOf(job.payload);
+        if (age === "older") return await hand.ports.planAnew();
+        if (age === "newer") throw failure("SERVICE_UNAVAILABLE", "The work was planned by a newer program than this one.");
+        const task = taskOf(kind, job.payload);
+        const urgency = urgencyOf(job);
+        if (urgency === undefined) await work.call(this, task, hand);
+        else await hurried(this, urgency, hand, async (ours) => await work.call(this, task, ours));
+      });
     },
   };
 }
@@ -65,13 +66,13 @@ const service: ServiceSchema<object, object, object, WithTools> = {
         "video.inspect": {
           ...ofVideo,
           async work(job, control) {
-            await inspect(job.payload, handOf(this, job, control), inspection());
+            await inHand(this, job, control, async (hand) => await inspect(job.payload, hand, inspection()));
           },
         },
         "video.foresee": {
           ...ofVideo,
           async work(job, control) {
-            await foresee(job.payload, handOf(this, job, control), inspection());
+            await inHand(this, job, control, async (hand) => await foresee(job.payload, hand, inspection()));
           },
         },
         "video.span": planned("video.span", encodeSpan),
@@ -85,7 +86,7 @@ const service: ServiceSchema<object, object, object, WithTools> = {
         "video.storyboard": {
           ...ofVideo,
           async work(job, control) {
-            await makeStoryboard(handOf(this, job, control));
+            await inHand(this, job, control, makeStoryboard);
           },
         },
       },
@@ -101,7 +102,9 @@ const service: ServiceSchema<object, object, object, WithTools> = {
     async still(task) {
       const { broker, means, stopping } = this;
       const tools = this.tools.prompt();
-      return await this.stills.use(async () => await takeStill(task, { tools, means, signal: stopping.signal, ports: stored(broker) }));
+      return await this.stills.use(
+        async () => await takeStill(task, { tools, means, signal: stopping.signal, ports: stored(broker), spent: () => {} }),
+      );
     },
   }),
 };

@@ -1,9 +1,13 @@
 /** The queue as operators see it. */
-import { rows, type Database } from "../../mixins/database/sql.ts";
+import { execute, rows, type Database } from "../../mixins/database/sql.ts";
+import { jobs } from "../../services/jobs/contract.ts";
+import jobsService from "../../services/jobs/jobs.service.ts";
 import { jobOf, listJobs, retryJob } from "../../services/jobs/store/entries.ts";
 import { errorType } from "../../services/kernel/errors.ts";
+import { call } from "../../services/kernel/rpc.ts";
 import { eventually } from "../support/eventually.ts";
 import { kind, openQueue, type TestQueue } from "../support/jobs.ts";
+import { startServices } from "../support/services.ts";
 
 let queue: TestQueue;
 let db: Database;
@@ -26,6 +30,14 @@ const failedCollection = async (): Promise<string> => {
   return made[0]!.id;
 };
 
+const aVideo = async (): Promise<string> => {
+  const made = await rows<{ id: string }>(
+    db,
+    `insert into videos (id, title, filename, source_size, status) values (gen_random_uuid(), 'a film', 'a.mp4', 5, 'uploading') returning id`,
+  );
+  return made[0]!.id;
+};
+
 describe("what operators see of the queue", () => {
   it("is the newest first, page by page, of a kind and a state", async () => {
     await queue.add({}, {}, {});
@@ -44,6 +56,22 @@ describe("what operators see of the queue", () => {
     const [due, waiting] = await listJobs(db, { limit: 2 });
     expect([waiting?.state, waiting?.runAt, due?.runAt]).toEqual(["queued", null, expect.stringMatching(/^20.*Z$/)]);
     expect(await jobOf(db, waiting!.id)).toEqual(waiting);
+  });
+
+  it("tells what the work on a video has taken of processors, also by attempts that were lost, and that nobody is known to have", async () => {
+    const videoId = await aVideo();
+    await queue.add({ videoId }, { videoId });
+    const broker = await startServices(queue.url, jobsService);
+    try {
+      const [first] = (await call(broker, jobs.history, { videoId })).work;
+      await call(broker, jobs.spent, { id: first!.id, cpuSeconds: 1.5 });
+      await execute(db, "update jobs set state = 'done', fence = fence + 1 where id = $1", [first!.id]);
+      await call(broker, jobs.spent, { id: first!.id, cpuSeconds: 0.25 });
+      await call(broker, jobs.spent, { id: "999999999", cpuSeconds: 1 });
+      expect((await call(broker, jobs.history, { videoId })).work.map(({ cpuSeconds }) => cpuSeconds)).toEqual([1.75, 0]);
+    } finally {
+      await broker.stop();
+    }
   });
 
   it("is tried again when it has failed, as if it had never been tried, and not else", async () => {

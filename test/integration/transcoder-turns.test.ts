@@ -8,6 +8,7 @@ import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
 import { errorType } from "../../services/kernel/errors.ts";
 import { convert } from "../../services/transcoder/ffmpeg/convert.ts";
+import { CpuMeter } from "../../services/transcoder/ffmpeg/meter.ts";
 import { Precedence } from "../../services/transcoder/ffmpeg/precedence.ts";
 import { runFfmpeg, type FfmpegRun } from "../../services/transcoder/ffmpeg/run.ts";
 import { openTools, type Tools } from "../../services/transcoder/ffmpeg/sandbox.ts";
@@ -193,6 +194,7 @@ describeWith(["ffmpeg", "ffprobe"], "two programs that begin at the same moment"
     signal: new AbortController().signal,
     running: Promise.resolve(),
     onTurn: () => {},
+    meter: new CpuMeter(),
   });
 
   it("are each as nice as their work", async () => {

@@ -264,6 +264,7 @@ function operatingStandIns(catalogue: Catalogue): ServiceSchema[] {
       actions: implement()(jobs, {
         claim: unused,
         beat: unused,
+        spent: unused,
         complete: unused,
         fail: unused,
         release: unused,

@@ -108,6 +108,8 @@ export class Workshop {
       means: { pixelsMax: LIMITS.pixelsMax, threads: 1, ...this.#tools.programs.abilities },
       signal,
       progress: () => {},
+      spent: () => {},
+      made: () => {},
       ports: {
         read,
         open: ({ blob = "", size }) => ({ size, read: async (start, end) => await read(blob, start, end) }),

@@ -79,6 +79,7 @@ describeWith(["nats-server", "ffmpeg", "ffprobe"], "a cluster of processes", () 
     const video = await ask(`video ${videos[0]!.id}`);
     expect(video).toMatch(/^source-1280x720-4s.mp4: ready, (\d+) of \1 spans\n/);
     expect(video).toMatch(/zone1 +1$/m);
+    expect(Number(/^processors: ([0-9.]+) s, [0-9.]+ for each second of the video$/m.exec(video)?.[1])).toBeGreaterThan(0.5);
     expect(await ask("jobs")).toMatch(/^video\.span +0 +0 +0 +–$/m);
     expect(await ask("transcoders")).toMatch(/^transcoder-1 +0 +1 +ffmpeg version/m);
     expect(await ask("config")).not.toContain("postgres://");

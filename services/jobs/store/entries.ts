@@ -42,6 +42,7 @@ export async function listJobs(db: Database, { kind, state, before, limit }: Ent
 
 type DoneRow = Pick<EntryRow, "id" | "kind" | "state" | "attempts" | "worker" | "createdAt" | "finishedAt"> & {
   readonly startedAt: Date | null;
+  readonly cpuSeconds: number;
   readonly trace: string | null;
 };
 
@@ -49,7 +50,7 @@ type DoneRow = Pick<EntryRow, "id" | "kind" | "state" | "attempts" | "worker" | 
 export async function historyOf(db: Database, videoId: string): Promise<WorkHistory> {
   const found = await rows<DoneRow>(
     db,
-    `select id, kind, state, attempts - unheard as attempts, worker, trace, created_at as "createdAt", started_at as "startedAt", finished_at as "finishedAt"
+    `select id, kind, state, attempts - unheard as attempts, worker, trace, created_at as "createdAt", started_at as "startedAt", finished_at as "finishedAt", cpu_s::float8 as "cpuSeconds"
      from jobs where video_id = $1 order by id`,
     [videoId],
   );

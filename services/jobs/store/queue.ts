@@ -1,5 +1,5 @@
 /** The table of jobs as a queue. Every statement stands alone, so any number of instances may run them at once. */
-import { one, rows, type Database } from "../../../mixins/database/sql.ts";
+import { execute, one, rows, type Database } from "../../../mixins/database/sql.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import { jobKind, leaseFactor, type Job, type JobKind, type QueueDepth } from "../contract.ts";
 
@@ -58,6 +58,11 @@ export async function beat(db: Database, { leaseMs, held }: Beat): Promise<reado
     [held.map((job) => job.id), held.map((job) => job.fence), held.map((job) => job.progress), leaseMs, FACTORS],
   );
   return kept.map((job) => job.id);
+}
+
+/** Also of a job that has ended, or is another's by now: what was spent was spent. */
+export async function addCpu(db: Database, id: string, seconds: number): Promise<void> {
+  await execute(db, "update jobs set cpu_s = cpu_s + $2::real where id = $1::bigint", [id, seconds]);
 }
 
 /** Answers the kind of the job if it was held: it is waiting again. */

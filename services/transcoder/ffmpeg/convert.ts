@@ -3,6 +3,7 @@ import { failure } from "../../kernel/errors.ts";
 import type { PlannedCommand } from "../domain/argv.ts";
 import type { Ended } from "../domain/ending.ts";
 import { Countdown } from "./countdown.ts";
+import { CpuMeter } from "./meter.ts";
 import { runFfmpeg } from "./run.ts";
 import { removeFolder, type Tools } from "./sandbox.ts";
 import { openSink, type Sink } from "./sink.ts";
@@ -19,6 +20,8 @@ export interface Conversion {
   readonly signal: AbortSignal;
   /** Whether what is read of the source shows that it goes on: lines of text may be an hour apart. Default: no, what comes out does. */
   readonly livesByReading?: boolean;
+  /** Is told, when it is gone, what ffmpeg has taken of processors, s. */
+  readonly spent?: (cpuS: number) => void;
   /** Reads one output to its end. When it throws, ffmpeg is ended, and this is why the conversion failed. */
   take(name: string, bytes: AsyncIterable<Uint8Array>): Promise<void>;
   /** Whether everything that was wanted has been taken, so that no byte of the source was missing. Asked when ffmpeg has ended well; default: no. */
@@ -36,13 +39,18 @@ export async function convert(conversion: Conversion): Promise<Ended> {
   const folder = await tools.folder();
   const broken = new AbortController();
   const sinks = new Map<string, Sink>();
+  const meter = new CpuMeter();
   const watch = watchFlow(() => broken.abort(failure("TRANSCODE_TIMEOUT", "The conversion stood still.")));
   let source: ServedSource | undefined;
   try {
     source = await serveSource(conversion.source, conversion.livesByReading ? watch.flows : undefined);
     const { url, asked } = source;
     for (const { name } of command.outputs) {
-      const take = async (bytes: AsyncIterable<Uint8Array>): Promise<void> => await conversion.take(name, watch.pass(bytes));
+      const take = async (bytes: AsyncIterable<Uint8Array>): Promise<void> =>
+        await conversion.take(
+          name,
+          watch.pass(bytes, () => meter.look()),
+        );
       sinks.set(name, await openSink(folder, name, take, (error) => broken.abort(error)));
     }
     const ended = await runFfmpeg({
@@ -51,6 +59,7 @@ export async function convert(conversion: Conversion): Promise<Ended> {
       turn: tools.turn,
       running: asked,
       onTurn: watch.turn,
+      meter,
       folder,
       input: url,
       target: (name) => sinks.get(name)?.target ?? "",
@@ -62,6 +71,7 @@ export async function convert(conversion: Conversion): Promise<Ended> {
     return ended;
   } finally {
     watch.end();
+    conversion.spent?.(meter.seconds);
     await Promise.all([...sinks.values(), source].map(async (opened) => await opened?.close()));
     await removeFolder(folder);
   }
@@ -73,11 +83,12 @@ function watchFlow(onStall: () => void) {
   const flows = (): void => left.renew();
   return {
     flows,
-    async *pass(bytes: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    async *pass(bytes: AsyncIterable<Uint8Array>, onEnd: () => void): AsyncGenerator<Uint8Array> {
       for await (const some of bytes) {
         flows();
         yield some;
       }
+      onEnd();
     },
     turn: (stopped: boolean) => left.turn(stopped),
     end: () => left.end(),

@@ -11,6 +11,7 @@ import { traced } from "../../kernel/trace.ts";
 import type { PlannedCommand } from "../domain/argv.ts";
 import { LOG_CHARACTERS, type Ended } from "../domain/ending.ts";
 import { Countdown } from "./countdown.ts";
+import type { CpuMeter } from "./meter.ts";
 import type { Turn } from "./sandbox.ts";
 
 /** 25 days: a longer timer fires at once. */
@@ -26,6 +27,7 @@ export interface FfmpegRun {
   readonly running: Promise<void>;
   /** Is told when the process stands still for others, and when it goes on. */
   readonly onTurn: (stopped: boolean) => void;
+  readonly meter: Pick<CpuMeter, "begin" | "end">;
   readonly folder: string;
   readonly command: PlannedCommand;
   readonly input: string;
@@ -66,7 +68,7 @@ function commandOf({ launcher, turn, folder, command, input, target }: FfmpegRun
   return built;
 }
 
-async function untilGone(command: Command, { turn, running, onTurn }: FfmpegRun, signal: AbortSignal): Promise<Ended> {
+async function untilGone(command: Command, { turn, running, onTurn, meter }: FfmpegRun, signal: AbortSignal): Promise<Ended> {
   let log = "";
   let gone: (() => void) | undefined;
   let ended = false;
@@ -76,6 +78,7 @@ async function untilGone(command: Command, { turn, running, onTurn }: FfmpegRun,
       signal.removeEventListener("abort", kill);
       ended = true;
       gone?.();
+      meter.end();
       resolve({ by, log });
     };
     command
@@ -85,6 +88,7 @@ async function untilGone(command: Command, { turn, running, onTurn }: FfmpegRun,
           if (pid !== undefined && !ended) gone = turn.begun(pid, onTurn);
         };
         void running.then(begin);
+        if (pid !== undefined && !ended) meter.begin(pid);
         if (signal.aborted) kill();
       })
       .on("stderr", (line: string) => (log = `${log}${line}\n`.slice(-LOG_CHARACTERS)))

@@ -11,11 +11,12 @@ import type { Hand } from "./ports.ts";
 const TIMEOUT_S = 3600;
 
 /** Answers the languages of which nothing is left: they hold no line, or more than captions ever do. */
-export async function takeCaptions(task: CaptionsTask, { tools, ports, means, signal }: Hand): Promise<readonly string[]> {
+export async function takeCaptions(task: CaptionsTask, { tools, ports, means, signal, spent }: Hand): Promise<readonly string[]> {
   const texts = new Map<string, Buffer | undefined>();
   const ended = await convert({
     tools,
     signal,
+    spent,
     command: captionsCommand(task, means),
     timeoutS: TIMEOUT_S,
     source: ports.open(task.source),

@@ -20,6 +20,7 @@ export async function encodeSpan(task: SpanTask, hand: Hand): Promise<void> {
     const before = done;
     await encodePiece(piece, { ...hand, progress: (part: number) => hand.progress((before + part * share) / all) });
     done += share;
+    hand.made(share / task.renditions.length / perSecond(task.rate));
   }
   const [alone] = now;
   if (later.length > 0 && alone) await hand.ports.defer(alone.name);
@@ -68,12 +69,13 @@ interface Encoding {
 }
 
 async function encode({ source }: SpanTask | AudioTask, hand: Hand, encoding: Encoding): Promise<void> {
-  const { tools, ports, signal } = hand;
+  const { tools, ports, signal, spent } = hand;
   const outputs: Output[] = [];
   const stored = (): number => outputs.reduce((sum, output) => sum + output.segments, 0);
   const ended = await convert({
     tools,
     signal,
+    spent,
     command: encoding.command,
     timeoutS: TIMEOUT.baseS + TIMEOUT.perSecond * encoding.seconds,
     source: ports.open(source),

@@ -36,7 +36,7 @@ export async function makeStoryboard(hand: Hand): Promise<void> {
 }
 
 /** What developing a picture takes. */
-interface Darkroom extends Pick<Hand, "tools" | "means" | "signal"> {
+interface Darkroom extends Pick<Hand, "tools" | "means" | "signal" | "spent"> {
   readonly ports: Pick<Ports, "read" | "put">;
 }
 
@@ -66,11 +66,16 @@ interface Shot {
   readonly jpeg: Uint8Array<ArrayBuffer>;
 }
 
-async function develop({ tools, signal }: Pick<Hand, "tools" | "signal">, command: PlannedCommand, source: Source): Promise<Shot> {
+async function develop(
+  { tools, signal, spent }: Pick<Hand, "tools" | "signal" | "spent">,
+  command: PlannedCommand,
+  source: Source,
+): Promise<Shot> {
   let jpeg: Shot["jpeg"] = new Uint8Array(0);
   const ended = await convert({
     tools,
     signal,
+    spent,
     command,
     timeoutS: TIMEOUT_S,
     source,

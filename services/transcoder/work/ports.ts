@@ -81,4 +81,8 @@ export interface Hand {
   readonly signal: AbortSignal;
   /** 0–1. */
   progress(done: number): void;
+  /** What a program has taken of processors, s. */
+  readonly spent: (cpuS: number) => void;
+  /** So many seconds of a video have been encoded, in all of its renditions. */
+  made(seconds: number): void;
 }
