@@ -145,13 +145,12 @@ export class Comparison {
     const other = this.#of(work, rival);
     const ratios = this.#of(work, "ours").flatMap((each, index) => (other[index] ? [(times * each[what]) / other[index][what]] : []));
     if (ratios.length === 0) return "-";
-    const spread = what === "rate" ? ` (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})` : "";
-    return `${median(ratios).toFixed(2)}${spread}`;
+    return `${median(ratios).toFixed(2)} (${Math.min(...ratios).toFixed(2)}–${Math.max(...ratios).toFixed(2)})`;
   }
 }
 
-const GET = ["GET MB/s", "rival", "×", "by CPU", "nginx", "×"];
-const TITLES = ["blob", "PUT MB/s", "rival", "a copy ×", "by CPU", ...GET.with(0, "cold GET"), ...GET.with(0, "warm GET")];
+const GET = ["GET MB/s", "rival", "×", "by CPU ×", "nginx", "×"];
+const TITLES = ["blob", "PUT MB/s", "rival", "a copy ×", "by CPU ×", ...GET.with(0, "cold GET"), ...GET.with(0, "warm GET")];
 export const HEAD = padded(TITLES);
 
 function padded(cells: readonly string[]): string {

@@ -1,6 +1,8 @@
-/** The middle value: a noisy neighbour on a shared core moves it less than a mean. */
+/** The middle value, or what lies in the middle of two: a noisy neighbour on a shared core moves it less than a mean. NaN for no values. */
 export function median(values: readonly number[]): number {
-  return percentile(values, 0.5);
+  const sorted = values.toSorted((a, b) => a - b);
+  const [below, above] = [sorted[(sorted.length - 1) >> 1], sorted[sorted.length >> 1]];
+  return below === undefined || above === undefined ? Number.NaN : (below + above) / 2;
 }
 
 /** Nearest rank, `share` from 0 to 1; NaN for no values. */
