@@ -34,6 +34,8 @@ export const RIGHTS: Readonly<Record<string, readonly Right[]>> = {
   users: ["insert", "update"],
   video_views: ["insert", "update"],
   videos: ["insert", "update", "delete"],
+  view_hours: ["insert", "update"],
+  viewings: ["insert", "update", "delete"],
 };
 
 /** SQLSTATE of a wrong password, and of a role that another database of the same server got at the same moment. */

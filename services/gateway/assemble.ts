@@ -18,6 +18,7 @@ import { PlaybackDirectory } from "./playback.ts";
 import { Plays } from "./plays.ts";
 import { ResumableUploads } from "./resumable.ts";
 import { apiRoutes } from "./routes.ts";
+import { Viewings } from "./viewings.ts";
 import type { GatewayState } from "./state.ts";
 import { Uploads } from "./uploads.ts";
 import { WaitingRoom } from "./waiting.ts";
@@ -29,6 +30,7 @@ export interface GatewayParts {
   readonly waiting: WaitingRoom;
   readonly limits: RateLimits;
   readonly plays: Plays;
+  readonly viewings: Viewings;
   readonly door: Door;
   readonly live: Live;
 }
@@ -42,8 +44,9 @@ export function assemble(service: Pick<Service, "broker" | "logger">, config: Co
   const uploads = new Uploads({ ...body, atOnce: Math.max(1, Math.min(config.UPLOADS_AT_ONCE, config.WRITE_BUFFERS - 2)) });
   const identities = new Identities(config.AUTH_MODE);
   const plays = new Plays(broker, async (caller) => await identities.keys(caller));
+  const viewings = new Viewings(broker, async (caller) => await identities.keys(caller));
   const answers = new Answers({ losesEvents: config.NATS_URL !== undefined });
-  const playback = new PlaybackDirectory(waiting, plays);
+  const playback = new PlaybackDirectory(waiting, plays, viewings);
   const live = hubOn(service);
   const state: GatewayState = {
     answers,
@@ -63,7 +66,7 @@ export function assemble(service: Pick<Service, "broker" | "logger">, config: Co
   // Where only this machine can ask, and nobody signs in, there is one person: nobody to share with.
   const limits = new RateLimits(broker, config.RATE_LIMITS ?? (config.AUTH_MODE !== "none" || !isLoopback(config)));
   const door = new Door({ state, limits, clients: new Clients(config.TRUSTED_PROXIES ?? []), logger, config });
-  return { state, waiting, limits, plays, door, live: new Live(broker, door, live) };
+  return { state, waiting, limits, plays, viewings, door, live: new Live(broker, door, live) };
 }
 
 /** Undefined for plain HTTP. */

@@ -52,7 +52,7 @@ export interface RouteAnswer {
 }
 
 /** How often one may ask: the classes are in http/limits.ts. */
-export type LimitClass = "read" | "write" | "upload" | "part" | "media" | "still" | "signIn" | "none";
+export type LimitClass = "read" | "write" | "upload" | "part" | "beat" | "media" | "still" | "signIn" | "none";
 
 export interface Route<S, P extends z.ZodType = z.ZodType, Q extends z.ZodType = z.ZodType, B extends z.ZodType = z.ZodType> {
   /** The operation's name in the API's documentation and in clients made from it. */
@@ -168,9 +168,9 @@ async function handle<S>(route: Route<S>, keeper: Doorkeeper<S>, request: Reques
   }
 }
 
-/** What is on its way in changes no video until it is there, which an event tells. */
+/** What is on its way in changes no video until it is there, which an event tells; and what a player tells changes none at all. */
 function changes<S>({ method, limit }: Route<S>): boolean {
-  return !["GET", "HEAD", "OPTIONS"].includes(method) && limit !== "part";
+  return !["GET", "HEAD", "OPTIONS"].includes(method) && limit !== "part" && limit !== "beat";
 }
 
 async function audited<S>(route: Route<S>, keeper: Doorkeeper<S>, request: Request): Promise<Reply> {

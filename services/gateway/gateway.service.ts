@@ -119,6 +119,7 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
     this.parts.limits.start((error) =>
       this.logger.warn({ reason: messageOf(error) }, "the shared count of requests cannot be reached; counting alone"),
     );
+    this.parts.viewings.start((error) => this.logger.warn({ reason: messageOf(error) }, "viewings cannot be told"));
     this.parts.plays.start((error) => this.logger.warn({ reason: messageOf(error) }, "views cannot be told; trying again"));
   },
 
@@ -127,6 +128,7 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
     await this.parts.live.stop();
     await this.parts.limits.stop();
     await this.parts.plays.stop();
+    await this.parts.viewings.stop();
     await this.http.close();
   },
 };

@@ -18,6 +18,8 @@ const quotas: Readonly<Record<Exclude<LimitClass, "none"> | "credentials", Quota
   upload: { requests: 60, seconds: 60 },
   // Of an upload that can be resumed: clients send pieces of a few megabytes, and take a refusal for the end.
   part: { requests: 3000, seconds: 60 },
+  // A player tells twice or six times a minute.
+  beat: { requests: 600, seconds: 60 },
   // A household behind one address, jumping about.
   media: { requests: 6000, seconds: 60 },
   // Each may be an ffmpeg and a blob on every disk of its owners: somebody who looks through a video asks twice a second.

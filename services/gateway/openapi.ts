@@ -13,6 +13,7 @@ const chapters: readonly (readonly [name: string, description: string])[] = [
   ["Videos", "What there is, and how it comes in."],
   ["Resumable upload", "Large files, in as many requests as the network needs (tus 1.0.0)."],
   ["Playback", "What players ask for. Private videos play for their owner, and for whoever was handed a signed address."],
+  ["Analytics", "Who watches, for whose videos they are."],
   ["Signing in", "Sessions of the page. Programs show tokens instead."],
   ["Users", "Who may come in."],
   ["Tokens", "What programs show."],

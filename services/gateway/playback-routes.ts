@@ -5,6 +5,7 @@ import { mayChange } from "../kernel/principal.ts";
 import { call } from "../kernel/rpc.ts";
 import { videos } from "../videos/contract.ts";
 import type { Request, Route, RouteAnswer } from "./dispatch.ts";
+import { clientData, CMCD_HEADERS, type ClientData } from "./domain/cmcd.ts";
 import { one, signedSchema } from "./domain/documents.ts";
 import { API, videoPath } from "./domain/links.ts";
 import { byId, captions, nothing, seconds, segment, stream } from "./domain/parameters.ts";
@@ -19,7 +20,14 @@ const video = `${API}/videos/:id`;
 const rendition = `${video}/streams/:revision/:rendition`;
 const HLS = "application/vnd.apple.mpegurl";
 
-const playbackQuery = z.strictObject({
+export const playbackQuery = z.strictObject({
+  CMCD: z
+    .string()
+    .max(2000)
+    .optional()
+    .describe(
+      "what a player says of itself (CTA-5004), which may stand in headers as well: `sid`, `br`, `bs` and the segments make its owner's analytics",
+    ),
   signature: z.string().min(1).max(200).optional().describe("of a signed address: whoever has it may watch this video for a while"),
 });
 type Query = z.output<typeof playbackQuery>;
@@ -199,7 +207,14 @@ async function thumbnail({ playback }: GatewayState, request: Request<{ id: stri
 
 /** Who watches, and what shows that they may. */
 export function viewerOf({ caller, as, query, client, req }: Request<unknown, Query>): Viewer {
-  return { caller, as, signature: query.signature, viewer: req.method === "GET" ? (as.id ?? countedAs(client.address)) : undefined };
+  const viewer = req.method === "GET" ? (as.id ?? countedAs(client.address)) : undefined;
+  return { caller, as, signature: query.signature, viewer, data: dataOf(query.CMCD, req.headers) };
+}
+
+/** Undefined for who says nothing. */
+function dataOf(parameter: string | undefined, headers: Readonly<Record<string, unknown>>): ClientData | undefined {
+  const texts = [parameter, ...CMCD_HEADERS.map((name) => headers[name])].filter((text) => typeof text === "string");
+  return texts.length === 0 ? undefined : clientData(texts);
 }
 
 async function signAddresses(

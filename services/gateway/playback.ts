@@ -11,10 +11,12 @@ import { mpd } from "./domain/dash.ts";
 import { contentTag } from "./domain/edition.ts";
 import { captionsPlaylist, masterPlaylist, mediaPlaylist } from "./domain/hls.ts";
 import type { CaptionsAddress, SegmentAddress, StreamAddress } from "./domain/links.ts";
+import type { ClientData } from "./domain/cmcd.ts";
 import { durationS, frameAt, segmentCount } from "./domain/presentation.ts";
 import { storyboardVtt } from "./domain/storyboard.ts";
 import type { Content } from "./http/reply.ts";
 import type { Plays } from "./plays.ts";
+import type { Viewings } from "./viewings.ts";
 import { Remembered } from "./remembered.ts";
 import type { Waiter, WaitingRoom } from "./waiting.ts";
 
@@ -46,6 +48,8 @@ export interface Viewer {
   readonly signature: string | undefined;
   /** Whom a view counts for; undefined for who asks without wanting the bytes. */
   readonly viewer: string | undefined;
+  /** What its player says of itself. */
+  readonly data: ClientData | undefined;
 }
 
 export class PlaybackDirectory {
@@ -57,10 +61,12 @@ export class PlaybackDirectory {
   readonly #pages = new LRUCache<string, Promise<SegmentPage>>({ max: PAGES_MAX });
   readonly #waiting: WaitingRoom;
   readonly #plays: Plays;
+  readonly #viewings: Viewings;
 
-  constructor(waiting: WaitingRoom, plays: Plays) {
+  constructor(waiting: WaitingRoom, plays: Plays, viewings: Viewings) {
     this.#waiting = waiting;
     this.#plays = plays;
+    this.#viewings = viewings;
   }
 
   /** What was remembered of a video is no longer true. */
@@ -97,7 +103,10 @@ export class PlaybackDirectory {
     const row = await this.#row(viewer.caller, at, waiter);
     if (viewer.viewer !== undefined && rendition.kind === "video") {
       const seconds = row.duration / rendition.timescale;
-      this.#plays.watched({ id: at.id, viewer: viewer.viewer, number: at.number, seconds, totalS: durationS(playback) });
+      const { viewer: name, as, data } = viewer;
+      this.#plays.watched({ id: at.id, viewer: name, number: at.number, seconds, totalS: durationS(playback) });
+      const from = row.start / rendition.timescale;
+      if (data) this.#viewings.given({ id: at.id, as, viewer: name, data, number: at.number, from, to: from + seconds });
     }
     return media(viewer, playback, rendition, row);
   }

@@ -1,4 +1,5 @@
 /** The REST interface as data: what can be asked, with what, by whom, and what is answered. */
+import { analyticsRoutes } from "./analytics-routes.ts";
 import type { Route } from "./dispatch.ts";
 import { docsRoutes } from "./docs-routes.ts";
 import { healthRoutes } from "./health-routes.ts";
@@ -18,6 +19,7 @@ export const apiRoutes: readonly Route<GatewayState>[] = [
   ...ownerRoutes,
   ...uploadRoutes,
   ...playbackRoutes,
+  ...analyticsRoutes,
   ...sessionRoutes,
   ...userRoutes,
   ...storageRoutes,

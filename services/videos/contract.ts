@@ -8,8 +8,10 @@ import { jobRef, language, renditionName, sha256, uuid } from "../kernel/schemas
 import type { VideoStatus } from "./domain/lifecycle.ts";
 import { sorts } from "./domain/listing.ts";
 import type { Reason } from "./domain/recommendations.ts";
+import { period, viewingReport, type Popular, type Statistics } from "./domain/viewing.ts";
 
 export { isSettled, type VideoStatus } from "./domain/lifecycle.ts";
+export { HOURS, viewingReport, type Popular, type Statistics, type ViewingEvent } from "./domain/viewing.ts";
 /** A title of 200 characters of three bytes each, an id, and their wrapping. */
 export const CURSOR_LENGTH_MAX = 1500;
 
@@ -227,6 +229,10 @@ export type Play = Readonly<z.infer<typeof play>>;
 /** A message of 80 KB. */
 export const PLAYS_BATCH_MAX = 1000;
 
+const report = viewingReport.extend({ id: uuid, viewer: play.shape.viewer });
+export type Report = Readonly<z.infer<typeof report>>;
+export type PopularVideo = Omit<Popular, "id"> & { readonly video: Video };
+
 const noParams = z.strictObject({});
 const byId = z.strictObject({ id: uuid });
 /** What somebody asks about a video: VIDEO_NOT_FOUND also for who may not see it. */
@@ -385,6 +391,19 @@ export const videos = contract("videos", {
   played: action({
     params: z.strictObject({ plays: z.array(play).min(1).max(PLAYS_BATCH_MAX) }),
     returns: returns<null>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
+  /** What a player tells of somebody who watches. VIDEO_NOT_PLAYABLE. */
+  watched: action({ params: report.extend({ as: principal }), returns: returns<null>(), scope: "cluster", idempotent: true }),
+  /** Who has watched a video. FORBIDDEN. */
+  analytics: action({ params: asked.extend(period), returns: returns<Statistics>(), scope: "cluster", idempotent: true }),
+  /** Who has watched anything. */
+  overview: action({ params: z.strictObject(period), returns: returns<Statistics>(), scope: "cluster", idempotent: true }),
+  /** What most people watch lately, of what everybody may see. */
+  popular: action({
+    params: z.strictObject({ limit: z.int().min(1).max(100) }),
+    returns: returns<readonly PopularVideo[]>(),
     scope: "cluster",
     idempotent: true,
   }),

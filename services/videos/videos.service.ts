@@ -9,6 +9,7 @@ import { jobsCancelled } from "../jobs/contract.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { broadcast, implement } from "../kernel/rpc.ts";
 import { videoChanged, videos, type Video } from "./contract.ts";
+import { analysts } from "./analysts.ts";
 import { isQuiet } from "./domain/lifecycle.ts";
 import { isListed } from "./domain/listing.ts";
 import { KnownVideos } from "./known.ts";
@@ -22,9 +23,8 @@ import { arrivedSource } from "./store/foreseen.ts";
 import { grew } from "./store/foresight.ts";
 import { forgetOldKeys } from "./store/idempotency.ts";
 import { forgetOldPlays } from "./store/plays.ts";
-import { workOn } from "./store/read.ts";
 import { videoFields, videoModel, type VideoRow } from "./store/video.model.ts";
-import { processingOf, statusOf } from "./store/views.ts";
+import { forgetOldViewings } from "./store/viewings.ts";
 import { viewers } from "./viewers.ts";
 import { workers } from "./workers.ts";
 
@@ -74,12 +74,7 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       const { total, estimated } = length ?? { total: items.length, estimated: false };
       return { items, total, totalEstimated: estimated, hasMore: nextCursor !== null, nextCursor, corrected };
     },
-    async status({ id, as }, ctx) {
-      const row = visible(as, await this.row(ctx, id));
-      const work = (await workOn(this.db, [{ id, status: statusOf(row) }])).get(id);
-      if (!work) throw notFound(id);
-      return processingOf(row, work);
-    },
+    ...analysts,
     ...owners,
     ...viewers,
     ...workers,
@@ -104,6 +99,7 @@ const service: ServiceSchema<object, object, object, VideosService> = {
       if (purged > 0) this.logger.info("videos that had been in the trash for too long were purged", { purged, days: TRASH_DAYS });
       await forgetOldKeys(this.db);
       await forgetOldPlays(this.db);
+      await forgetOldViewings(this.db);
     };
     const tell = (error: unknown): void => this.logger.warn("the trash could not be emptied; trying again", { reason: messageOf(error) });
     this.tidying = repeat(TIDY_MS, tidy, tell);

@@ -3,15 +3,22 @@ import { announceJobs } from "../../mixins/database/database.mixin.ts";
 import type { Handlers } from "../kernel/rpc.ts";
 import type { videos } from "./contract.ts";
 import type { VideosService } from "./self.ts";
+import { notFound, visible } from "./store/catalogue.ts";
 import { countPlays } from "./store/plays.ts";
-import { captionLanguages, describedRenditions, segmentsFrom, thumbnailOf } from "./store/read.ts";
+import { captionLanguages, describedRenditions, segmentsFrom, thumbnailOf, workOn } from "./store/read.ts";
 import { storyboardOf } from "./store/storyboard.ts";
-import { playbackOf } from "./store/views.ts";
+import { playbackOf, processingOf, statusOf } from "./store/views.ts";
 import { want } from "./store/wanted.ts";
 
-type Asked = "playback" | "segments" | "want" | "thumbnail" | "storyboard" | "played";
+type Asked = "status" | "playback" | "segments" | "want" | "thumbnail" | "storyboard" | "played";
 
 export const viewers: Pick<Handlers<typeof videos, VideosService>, Asked> = {
+  async status({ id, as }, ctx) {
+    const row = visible(as, await this.row(ctx, id));
+    const work = (await workOn(this.db, [{ id, status: statusOf(row) }])).get(id);
+    if (!work) throw notFound(id);
+    return processingOf(row, work);
+  },
   async playback({ id }, ctx) {
     const row = await this.row(ctx, id);
     const [renditions, captions] = await Promise.all([describedRenditions(this.db, row), captionLanguages(this.db, id)]);

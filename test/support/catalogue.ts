@@ -149,6 +149,13 @@ function videosStandIn(catalogue: Catalogue): ServiceSchema {
         return video;
       },
       arrive: unused,
+      async watched(report) {
+        catalogue.reports.push(report);
+        return null;
+      },
+      analytics: unused,
+      overview: unused,
+      popular: unused,
       abandon: unused,
       async get({ id }) {
         await called(catalogue, "videos.get");

@@ -2,9 +2,10 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { failure, type ErrorType } from "../../services/kernel/errors.ts";
+import type { Principal } from "../../services/kernel/principal.ts";
 import type { DiskHealth } from "../../services/ring/contract.ts";
 import type { StoredBlob } from "../../services/storage/contract.ts";
-import type { Play, Playback, SegmentRow, Storyboard, Video } from "../../services/videos/contract.ts";
+import type { Play, Playback, Report, SegmentRow, Storyboard, Video } from "../../services/videos/contract.ts";
 
 export interface Catalogue {
   readonly videos: Map<string, Video>;
@@ -21,6 +22,8 @@ export interface Catalogue {
   readonly trash: Map<string, Video>;
   /** All that was told of. */
   readonly plays: Play[];
+  /** What players told, or said along with what they asked for. */
+  readonly reports: (Report & { readonly as: Principal })[];
   /** Streams that storage is reading now. */
   readonly open: Set<Readable>;
   /** Calls so far, by the action's name. */
@@ -43,6 +46,7 @@ export function emptyCatalogue(): Catalogue {
     captions: new Map(),
     trash: new Map(),
     plays: [],
+    reports: [],
     open: new Set(),
     calls: new Map(),
     failures: new Map(),

@@ -75,6 +75,9 @@ function readable(): string[] {
   );
 }
 
+/** To read these one has to sign in, whosever they are. */
+const isOwners = (address: string): boolean => /\/(?:source|analytics)$/.test(address);
+
 /** The statuses with which addresses are answered, each once. */
 async function statuses(of: readonly string[], headers: Headers = {}): Promise<number[]> {
   const answers = [];
@@ -127,13 +130,13 @@ afterAll(async () => {
 
 describe("a private video", () => {
   it("can be read by its owner in all of its parts, and by nobody else in any", async () => {
-    const parts = ["manifest.mpd", "master.m3u8", "playlist.m3u8", "init.mp4", "1.m4s", "thumbnail.jpg", "en.vtt", "source", "status"];
+    const media = ["manifest.mpd", "master.m3u8", "playlist.m3u8", "init.mp4", "1.m4s", "thumbnail.jpg", "en.vtt"];
+    const parts = [...media, "source", "status", "events", "analytics"];
     for (const part of parts) expect(addresses.some((address) => address.endsWith(part))).toBe(true);
     expect(addresses.length).toBeGreaterThan(13);
     expect(await statuses(addresses, bob)).toEqual([404]);
-    // To read the source one has to sign in, whosever it is.
-    expect(await statuses(addresses.filter((address) => !address.endsWith("/source")))).toEqual([404]);
-    expect(await statuses(addresses.filter((address) => address.endsWith("/source")))).toEqual([401]);
+    expect(await statuses(addresses.filter((address) => !isOwners(address)))).toEqual([404]);
+    expect(await statuses(addresses.filter(isOwners))).toEqual([401]);
   });
 
   it("is in no list of others, and cannot be changed by them", async () => {
@@ -157,7 +160,13 @@ describe("a private video", () => {
   it("plays from a signed address, in every part that the manifests name, and opens nothing else by it", async () => {
     const { manifests, signature } = await signed(3600);
     for (const manifest of [manifests.dash, manifests.hls]) expect(await decodeFrames(`${tube.url}${manifest}`)).toBe(FRAMES);
-    const closed = [`${API}/videos/${id}`, `${API}/videos/${id}/status`, `${API}/videos/${id}/source`];
+    const closed = [
+      `${API}/videos/${id}`,
+      `${API}/videos/${id}/events`,
+      `${API}/videos/${id}/analytics`,
+      `${API}/videos/${id}/status`,
+      `${API}/videos/${id}/source`,
+    ];
     for (const address of closed) expect((await get(`${address}?signature=${signature}`)).status).toBeGreaterThanOrEqual(400);
   });
 });

@@ -14,6 +14,7 @@ import * as reuse from "./0034-reuse.ts";
 import * as traces from "./0038-traces.ts";
 import * as captions from "./0039-captions-of-sources.ts";
 import * as begun from "./0041-begun.ts";
+import * as viewings from "./0043-viewings.ts";
 import * as cpu from "./0045-cpu.ts";
 
 export interface Migration {
@@ -39,5 +40,6 @@ export const migrations: readonly Migration[] = [
   traces,
   captions,
   begun,
+  viewings,
   cpu,
 ];

@@ -128,6 +128,28 @@ export const recommendationSchema = z
   })
   .meta({ id: "Recommendation", description: "A video for whoever watches another one, and why." });
 
+const watched = { views: count, viewers: count.describe("each once a day"), watchSeconds: z.number().nonnegative() };
+export const statisticsSchema = z
+  .strictObject({
+    ...watched,
+    viewings: count.describe("of players that tell; the rest but views is of those"),
+    averageViewSeconds: z.number().nonnegative(),
+    startupSeconds: z
+      .number()
+      .nonnegative()
+      .nullable()
+      .describe("until the first picture, of half of the viewings less; null when none told"),
+    rebufferRatio: share.describe("of the time, how much was waited for more"),
+    errors: count,
+    series: z.array(z.strictObject({ at: time, ...watched })).readonly(),
+    retention: z.array(share).readonly().describe("which share of the viewings has seen each hundredth of the video; none for many videos"),
+  })
+  .meta({ id: "Statistics", description: "Who has watched in a time." });
+
+export const popularSchema = z
+  .strictObject({ video: videoSchema, score: z.number().nonnegative(), views: count.describe("of the last fortnight") })
+  .meta({ id: "PopularVideo", description: "A video that many have watched lately." });
+
 const health = z.enum(["ok", "degraded", "down"]);
 const healthCheck = z.looseObject({ status: health }).meta({ id: "HealthCheck", description: "One part of the main job." });
 export const healthSchema = z

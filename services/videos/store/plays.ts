@@ -17,8 +17,12 @@ export async function countPlays(db: Database, plays: readonly Play[]): Promise<
      noted as (
        insert into plays as p (video_id, viewer) select id, decode(viewer, 'hex') from there join told using (id) order by id, viewer
        on conflict (video_id, viewer) do update set last_at = now(), begun = p.last_at < now() - $3 * interval '1 minute'
-       returning video_id, begun)
-     insert into video_views as v (video_id, views) select video_id, count(*) from noted where begun group by video_id order by video_id
+       returning video_id, begun),
+     counted as (select video_id, count(*) as views from noted where begun group by video_id order by video_id),
+     charted as (
+       insert into view_hours as h (video_id, hour, views) select video_id, date_trunc('hour', now(), 'UTC'), views from counted
+       on conflict (video_id, hour) do update set views = h.views + excluded.views)
+     insert into video_views as v (video_id, views) select video_id, views from counted
      on conflict (video_id) do update set views = v.views + excluded.views`,
     [plays.map(({ id }) => id), plays.map(({ viewer }) => viewer), PLAY_OVER_MINUTES],
   );

@@ -200,6 +200,40 @@ export interface SignedAddresses {
   readonly thumbnail: string;
 }
 
+/** Who has watched in a time. */
+export interface Statistics {
+  readonly views: number;
+  /** each once a day */
+  readonly viewers: number;
+  readonly watchSeconds: number;
+  /** of players that tell; the rest but views is of those */
+  readonly viewings: number;
+  readonly averageViewSeconds: number;
+  /** until the first picture, of half of the viewings less; null when none told */
+  readonly startupSeconds: number | null;
+  /** of the time, how much was waited for more */
+  readonly rebufferRatio: number;
+  readonly errors: number;
+  readonly series: readonly ({
+    /** RFC 3339, UTC */
+    readonly at: string;
+    readonly views: number;
+    /** each once a day */
+    readonly viewers: number;
+    readonly watchSeconds: number;
+  })[];
+  /** which share of the viewings has seen each hundredth of the video; none for many videos */
+  readonly retention: readonly number[];
+}
+
+/** A video that many have watched lately. */
+export interface PopularVideo {
+  readonly video: Video;
+  readonly score: number;
+  /** of the last fortnight */
+  readonly views: number;
+}
+
 /** Who asks. */
 export interface Session {
   /** `none`: nobody signs in here */
@@ -566,6 +600,34 @@ export interface Operations {
       readonly data: Processing;
     };
   };
+  "POST /api/v1/videos/{id}/events": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly query?: {
+        readonly signature?: string;
+      };
+      readonly body: {
+        /** made up by the player, one for each time that somebody watches a video */
+        readonly session: string;
+        readonly events: readonly ({
+          readonly type: "start" | "beat" | "seek" | "rebuffer" | "error" | "end";
+          /** by the player's clock: of what is told twice, the second counts nothing */
+          readonly at: string;
+          /** where in the video */
+          readonly position?: number;
+          /** which seconds of the video were shown since the last event */
+          readonly watched?: readonly (readonly unknown[])[];
+          /** of what is shown, bits a second */
+          readonly bitrate?: number;
+          /** how long it took: a start until the first picture, a rebuffer until it went on */
+          readonly seconds?: number;
+        })[];
+      };
+    };
+    readonly answer: undefined;
+  };
   "GET /api/v1/videos/{id}/recommendations": {
     readonly asked: {
       readonly path: {
@@ -685,6 +747,43 @@ export interface Operations {
     };
     readonly answer: {
       readonly data: SignedAddresses;
+    };
+  };
+  "GET /api/v1/videos/{id}/analytics": {
+    readonly asked: {
+      readonly path: {
+        readonly id: string;
+      };
+      readonly query?: {
+        readonly from?: string;
+        readonly to?: string;
+        readonly interval?: "hour" | "day" | "week";
+      };
+    };
+    readonly answer: {
+      readonly data: Statistics;
+    };
+  };
+  "GET /api/v1/analytics/overview": {
+    readonly asked: {
+      readonly query?: {
+        readonly from?: string;
+        readonly to?: string;
+        readonly interval?: "hour" | "day" | "week";
+      };
+    };
+    readonly answer: {
+      readonly data: Statistics;
+    };
+  };
+  "GET /api/v1/analytics/popular": {
+    readonly asked: {
+      readonly query?: {
+        readonly limit?: number;
+      };
+    };
+    readonly answer: {
+      readonly data: readonly PopularVideo[];
     };
   };
   "GET /api/v1/session": {
