@@ -36,11 +36,22 @@ export async function getVideo(url: string, id: string): Promise<VideoJson> {
   return ((await response.json()) as { data: VideoJson }).data;
 }
 
+interface StatusJson {
+  readonly status: string;
+  readonly renditions: readonly { readonly name: string; readonly segmentsDone: number }[];
+  readonly secondsLeft: number | null;
+  readonly error: { readonly code: string; readonly message: string } | null;
+}
+
+export async function getStatus(url: string, id: string): Promise<StatusJson> {
+  const response = await fetch(`${url}/api/v1/videos/${id}/status`);
+  return ((await response.json()) as { data: StatusJson }).data;
+}
+
 /** How many segments of any picture are stored. */
 export async function segmentsStored(url: string, id: string): Promise<number> {
-  const response = await fetch(`${url}/api/v1/videos/${id}/status`);
-  const { data } = (await response.json()) as { data: { renditions: { name: string; segmentsDone: number }[] } };
-  return Math.max(0, ...data.renditions.filter(({ name }) => name !== "audio").map(({ segmentsDone }) => segmentsDone));
+  const { renditions } = await getStatus(url, id);
+  return Math.max(0, ...renditions.filter(({ name }) => name !== "audio").map(({ segmentsDone }) => segmentsDone));
 }
 
 /** Waits until the video has one of these states, and answers it. */
