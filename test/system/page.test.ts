@@ -124,6 +124,11 @@ describeWith(["chromium", "ffmpeg"], "the page", () => {
         expect.stringMatching(/^[0-9.]+ [kM]B$/),
       ]);
       expect(await page.locator("[onerror], h1 *, .card-link *, .upload-name *").count()).toBe(0);
+      const { href } = new URL(page.url().replace("/watch/", "/api/v1/videos/"));
+      const watched = async () => (await (await fetch(`${href}/analytics`)).json()) as { data: { watchSeconds: number } };
+      const told = { data: { viewings: 1, viewers: 1, watchSeconds: expect.closeTo(SECONDS, 0) } };
+      await eventually(async () => (await watched()).data.watchSeconds > SECONDS - 1, { what: "the owner to learn of it" });
+      expect(await watched()).toMatchObject(told);
       expect(complaints).toEqual([]);
     }, 240_000);
 

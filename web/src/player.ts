@@ -25,6 +25,8 @@ const RETRY = { maxAttempts: 3, baseDelay: 500, backoffFactor: 2, timeout: 30_00
 const RECONNECT_SECONDS = [1, 2, 4, 8] as const;
 
 const SETTINGS = {
+  // Each segment is asked for with the name of the viewing, so that its owner learns what was watched. In headers: an address is the same for all.
+  cmcd: { enabled: true, useHeaders: true, includeKeys: ["sid", "br", "bs"] },
   manifest: { retryParameters: RETRY },
   // With 0 a failed request does not ban its rendition: here it is the network or a span still to be encoded, and the others would fail alike.
   // Manifests are exact. Expecting less (2 s by default), a leap to the start of a segment first asks for the one before, which has to be made, too.

@@ -9,7 +9,8 @@ const EXPOSED = [
 ].join(", ");
 /** What they may send besides what any page may. */
 const TAKEN = [
-  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Range, Traceparent, X-Filename, X-Request-Id",
+  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range, Traceparent, X-Filename, X-Request-Id",
+  "CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status",
   "Tus-Resumable, Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Concat, Upload-Checksum, X-HTTP-Method-Override",
 ].join(", ");
 const METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE";
