@@ -3,7 +3,7 @@ import { z } from "zod";
 import { countedAs } from "../kernel/address.ts";
 import { failure } from "../kernel/errors.ts";
 import { call } from "../kernel/rpc.ts";
-import { HOURS, viewingReport, videos, type ViewingEvent } from "../videos/contract.ts";
+import { HOURS, POPULAR_MAX, viewingReport, videos, type ViewingEvent } from "../videos/contract.ts";
 import type { Request, Route } from "./dispatch.ts";
 import { one, popularSchema, statisticsSchema } from "./domain/documents.ts";
 import { API } from "./domain/links.ts";
@@ -86,7 +86,7 @@ export const analyticsRoutes: readonly Route<GatewayState>[] = [
     needs: "anonymous",
     limit: "read",
     params: nothing,
-    query: z.strictObject({ limit: whole(1, 100).default(20).describe("how many") }),
+    query: z.strictObject({ limit: whole(1, POPULAR_MAX).default(20).describe("how many") }),
     answers: { 200: { description: "The most popular first.", json: z.strictObject({ data: z.array(popularSchema).readonly() }) } },
     errors: [],
     handler: async (_, { caller, query: { limit } }) => {

@@ -5,7 +5,7 @@ import type { Handlers } from "../kernel/rpc.ts";
 import type { videos } from "./contract.ts";
 import type { VideosService } from "./self.ts";
 import { visible } from "./store/catalogue.ts";
-import { popularVideos, recordViewing, statisticsOf } from "./store/viewings.ts";
+import { recordViewing, statisticsOf } from "./store/viewings.ts";
 
 type Asked = "watched" | "analytics" | "overview" | "popular";
 
@@ -25,12 +25,13 @@ export const analysts: Pick<Handlers<typeof videos, VideosService>, Asked> = {
     return await statisticsOf(this.db, null, period);
   },
   async popular({ limit }) {
-    const found = await popularVideos(this.db, limit);
+    const found = await this.lists.popular();
     const known = new Map((await this.known.all(found.map(({ id }) => id))).map((video) => [video.id, video]));
-    return found.flatMap(({ id, score, views }) => {
+    const shown = found.flatMap(({ id, score, views }) => {
       const video = known.get(id);
       // Since then it may have been made private.
       return video?.visibility === "public" && video.status !== "deleted" ? [{ video, score, views }] : [];
     });
+    return shown.slice(0, limit);
   },
 };

@@ -8,10 +8,10 @@ import { jobRef, language, renditionName, sha256, uuid } from "../kernel/schemas
 import type { VideoStatus } from "./domain/lifecycle.ts";
 import { sorts } from "./domain/listing.ts";
 import type { Reason } from "./domain/recommendations.ts";
-import { period, viewingReport, type Popular, type Statistics } from "./domain/viewing.ts";
+import { period, POPULAR_MAX, viewingReport, type Popular, type Statistics } from "./domain/viewing.ts";
 
 export { isSettled, type VideoStatus } from "./domain/lifecycle.ts";
-export { HOURS, viewingReport, type Popular, type Statistics, type ViewingEvent } from "./domain/viewing.ts";
+export { HOURS, POPULAR_MAX, viewingReport, type Popular, type Statistics, type ViewingEvent } from "./domain/viewing.ts";
 /** A title of 200 characters of three bytes each, an id, and their wrapping. */
 export const CURSOR_LENGTH_MAX = 1500;
 
@@ -401,8 +401,9 @@ export const videos = contract("videos", {
   /** Who has watched anything. */
   overview: action({ params: z.strictObject(period), returns: returns<Statistics>(), scope: "cluster", idempotent: true }),
   /** What most people watch lately, of what everybody may see. */
+  /** Up to a minute old. */
   popular: action({
-    params: z.strictObject({ limit: z.int().min(1).max(100) }),
+    params: z.strictObject({ limit: z.int().min(1).max(POPULAR_MAX) }),
     returns: returns<readonly PopularVideo[]>(),
     scope: "cluster",
     idempotent: true,

@@ -91,6 +91,10 @@ describe("the catalogue", () => {
     const ids = popular.map(({ video }) => video.id);
     expect([ids.indexOf(fresh) < ids.indexOf(old), ids.includes(old), ids.includes(hidden)]).toEqual([true, true, false]);
     expect(popular.find(({ video }) => video.id === old)).toMatchObject({ views: 5, score: expect.closeTo(5 / 8, 1) });
+    // Added up once a minute; who may be shown is looked at each time.
+    await call(here.broker, videos.edit, { as: onlyPerson, id: fresh, set: { visibility: "private" } });
+    const later = await call(here.broker, videos.popular, { limit: 10 });
+    expect(later.map(({ video }) => video.id)).toEqual(ids.filter((id) => id !== fresh));
   });
 
   it("tells administrators of all together", async () => {

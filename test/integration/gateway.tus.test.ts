@@ -220,6 +220,7 @@ describe("creation", () => {
       }),
     });
     expect(answer.status).toBe(201);
+    expect(answer.headers["content-length"]).toBe("0");
     expect(answer.headers.location).toMatch(/^\/api\/v1\/uploads\/[0-9a-f-]{36}$/);
     const id = String(answer.headers["x-video-id"]);
     const video = (await ask(tus.url, `/api/v1/videos/${id}`)).json().data;

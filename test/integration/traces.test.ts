@@ -7,12 +7,12 @@ import { startReceiver, type ReceivedStep, type Receiver } from "../support/otlp
 const PROGRAM = join(import.meta.dirname, "../support/traced.ts");
 
 let receiver: Receiver;
-let output: string;
+let output: { nobodys: object; endings: { of: string; toldOf: string }[] };
 
 beforeAll(async () => {
   receiver = await startReceiver();
   const env = { ...process.env, NODE_OPTIONS: "", OTLP_URL: receiver.url, OTLP_READS: "0" };
-  output = (await promisify(execFile)(process.execPath, [PROGRAM], { env })).stdout;
+  output = JSON.parse((await promisify(execFile)(process.execPath, [PROGRAM], { env })).stdout) as typeof output;
 }, 60_000);
 afterAll(async () => await receiver.stop());
 
@@ -45,7 +45,12 @@ it("traces nothing of what only reads, where OTLP_READS is 0, whatever its clien
 
 it("traces nothing where nothing began a trace", () => {
   expect(named("nobody's")).toBeUndefined();
-  expect(JSON.parse(output)).toEqual({ traced: false, traceparent: null });
+  expect(output.nobodys).toEqual({ traced: false, traceparent: null });
+});
+
+it("ends each answer in its own trace, also those that are ready at the same moment", () => {
+  expect(output.endings).toHaveLength(3);
+  expect(output.endings.map(({ toldOf }) => toldOf)).toEqual(output.endings.map(({ of }) => of));
 });
 
 it("sends what is left when the process ends", () => {
@@ -55,6 +60,9 @@ it("sends what is left when the process ends", () => {
       "first",
       "fourth",
       "not told",
+      "POST none",
+      "POST none",
+      "POST none",
       "PUT none",
       "second",
       "third",

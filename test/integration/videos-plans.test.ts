@@ -1,9 +1,12 @@
+import { Client } from "pg";
 import { openDatabase } from "../../mixins/database/connection.ts";
 import type { Database } from "../../mixins/database/sql.ts";
 import { one } from "../../mixins/database/sql.ts";
 import { anonymous, onlyPerson, type Principal } from "../../services/kernel/principal.ts";
 import { describe as describeVideos } from "../../services/videos/store/described.ts";
 import { countVideos, findPage, guessVideos, type List, type Listing } from "../../services/videos/store/listing.ts";
+import { popularVideos, statisticsOf } from "../../services/videos/store/viewings.ts";
+import type { Period } from "../../services/videos/domain/viewing.ts";
 import { fillLibrary } from "../support/library.ts";
 import { testDatabase, type TestDatabase } from "../support/postgres.ts";
 
@@ -64,13 +67,18 @@ const nodesOf = (node: PlanNode): PlanNode[] => [node, ...(node.Plans ?? []).fla
 const readBy = (node: PlanNode): number =>
   (node["Actual Rows"] + (node["Rows Removed by Filter"] ?? 0) + (node["Rows Removed by Index Recheck"] ?? 0)) * node["Actual Loops"];
 
-/** What is wrong with how a question is answered. */
-async function flaws(question: Partial<Listing>, most = { read: READ_MAX, sorted: SORTED_MAX }): Promise<string[]> {
+/** What is wrong with how a list is answered. */
+async function flaws(question: Partial<Listing>): Promise<string[]> {
   const listing: Listing = { as: anonymous, page: 1, limit: 20, trash: false, ...question };
-  const plans = await plansOf(async (on) => {
+  return await flawsOf(async (on) => {
     await describeVideos(on, (await findPage(on, listing, guess)).ids);
     await countVideos(on, listing, guess);
   });
+}
+
+/** What is wrong with the statements that `work` makes. */
+async function flawsOf(work: (on: Database) => Promise<unknown>, most = { read: READ_MAX, sorted: SORTED_MAX }): Promise<string[]> {
+  const plans = await plansOf(work);
   return plans.flatMap(nodesOf).flatMap((node) => {
     const type = node["Node Type"];
     const sorted = type === "Sort" ? (node.Plans ?? []).reduce((sum, child) => sum + readBy(child), 0) : 0;
@@ -126,6 +134,44 @@ describe.each(Object.keys(people))("for %s", (who) => {
   ])("a search for %s reads and ranks few", async (_what, q) => {
     expect(await flaws({ as: as(), q })).toEqual([]);
     expect(await flaws({ as: as(), q, sort: "-createdAt" })).toEqual([]);
+  });
+});
+
+describe("of who watches", () => {
+  const DAY_MS = 86_400_000;
+  const lately = (days: number): Period => {
+    const now = Date.now();
+    return { from: new Date(now - days * DAY_MS).toISOString(), to: new Date(now).toISOString(), interval: "day" };
+  };
+  let watched: string;
+
+  /** A hundred days of 2000 viewings, one in a hundred of them of one video, and of 84 hours with views of some video in each hour. */
+  beforeAll(async () => {
+    const client = new Client({ connectionString: database.ownerUrl });
+    await client.connect();
+    watched = (await one<{ id: string }>(db, "select id from videos limit 1"))!.id;
+    await client.query(`
+      create temp table shown as select id, row_number() over () - 1 as n from (select id from videos limit 1000) as few;
+      insert into viewings (video_id, session, viewer, began_at, watched_s)
+      select case when g % 100 = 0 then '${watched}' else id end, gen_random_uuid(), decode(md5(g::text), 'hex'), now() - g * interval '43.2 s', 60
+      from generate_series(1, 200000) as g join shown on n = g % 1000;
+      insert into view_hours (video_id, hour, views)
+      select id, date_trunc('hour', now(), 'UTC') - (g / 84) * interval '1 hour', 1 from generate_series(1, 200000) as g join shown on n = g % 1000;
+      analyze viewings;
+      analyze view_hours`);
+    await client.end();
+  }, 120_000);
+
+  it("a month of one video is read from an index", async () => {
+    expect(await flawsOf(async (on) => await statisticsOf(on, watched, lately(30)))).toEqual([]);
+  });
+
+  it("a day of all videos reads that day", async () => {
+    expect(await flawsOf(async (on) => await statisticsOf(on, null, lately(1)))).toEqual([]);
+  });
+
+  it("what is popular reads a fortnight, and sorts a row a video", async () => {
+    expect(await flawsOf(async (on) => await popularVideos(on, 100), { read: 15 * 24 * 84, sorted: SORTED_MAX })).toEqual([]);
   });
 });
 

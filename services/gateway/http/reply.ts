@@ -118,6 +118,8 @@ function writeAnswer(
   if (body) {
     res.setHeader("Content-Type", JSON_TYPE);
     res.setHeader("Content-Length", body.length);
+  } else if (status !== 204 && req.method !== "HEAD") {
+    res.setHeader("Content-Length", 0);
   }
   for (const [name, value] of Object.entries(headers ?? {})) res.setHeader(name, value);
   finish(req, res, body);

@@ -49,6 +49,9 @@ export interface Statistics {
   readonly retention: readonly number[];
 }
 
+/** So many are the most popular. */
+export const POPULAR_MAX = 100;
+
 /** The id of a video, and what it is worth at the moment. */
 export interface Popular {
   readonly id: string;
