@@ -16,6 +16,8 @@ import { removeFolder, startTritonTube, temporaryFolder, type TritonTube } from 
 import { metadata, OCTETS, UPLOADS } from "../support/tus.ts";
 
 const run = promisify(execFile);
+/** Of each kind: all of them (`npm run test:injection`) take some minutes. */
+const USUAL = process.env["WORDS"] === "all" ? Number.POSITIVE_INFINITY : 2;
 const WORK_MS = 240_000;
 const TITLE_LENGTH_MAX = 200;
 const TAG_LENGTH_MAX = 50;
@@ -52,9 +54,10 @@ describeWith(["ffmpeg", "ffprobe"], "words that name a file and an address", () 
   it.each(["an argument", "a command", "a protocol", "a pattern of names", "a filter", "a list or a playlist", "a line or an end"])(
     "are words, where they look like %s",
     async (kind) => {
-      const words = injections(canary)[kind] ?? [];
-      expect(words.filter((word) => word.includes(MARK))).toHaveLength(words.length);
-      expect(words.length).toBeGreaterThan(4);
+      const known = injections(canary)[kind] ?? [];
+      expect(known.filter((word) => word.includes(MARK))).toHaveLength(known.length);
+      expect(known.length).toBeGreaterThan(4);
+      const words = known.slice(0, USUAL);
       const before = spies.starts;
       const ids: string[] = [];
       for (const word of words) ids.push(await upload(word));
