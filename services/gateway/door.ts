@@ -33,6 +33,8 @@ export class Door implements Doorkeeper<GatewayState> {
   readonly state: GatewayState;
   readonly #options: DoorOptions;
   readonly #users = new WeakMap<IncomingMessage, string>();
+  /** As it was at first: a request of HTTP/2 that is over has no connection any more to ask. */
+  readonly #clients = new WeakMap<IncomingMessage, Client>();
 
   constructor(options: DoorOptions) {
     this.state = options.state;
@@ -41,8 +43,8 @@ export class Door implements Doorkeeper<GatewayState> {
 
   /** What is wrong is counted where it comes from, what is right for the user, wherever that is. */
   async admit({ req, res, caller, route, limit, params, signature }: Parameters<Doorkeeper<GatewayState>["admit"]>[0]): Promise<Admitted> {
-    const { limits, clients, state } = this.#options;
-    const client = clients.of(req);
+    const { limits, state } = this.#options;
+    const client = this.#clientOf(req);
     const { as, identity } = await this.#identify(caller, req, res, client);
     limits.admit(limit, () => as.id ?? countedAs(client.address), res);
     if (as.id !== null) this.#users.set(req, as.id);
@@ -86,6 +88,7 @@ export class Door implements Doorkeeper<GatewayState> {
   /** Whether a request goes on to its route: pages of others are answered here. */
   open(req: IncomingMessage, res: ServerResponse): boolean {
     const { HOST, AUTH_MODE, CORS_ORIGINS: origins = [] } = this.#options.config;
+    this.#clientOf(req);
     try {
       letIn(req, res, origins);
       refuseForeign(req, { listensOn: HOST, origins, signIn: AUTH_MODE !== "none" });
@@ -108,9 +111,14 @@ export class Door implements Doorkeeper<GatewayState> {
 
   /** The one line that the log has of each request. Queries stay out of it: they may hold signatures. */
   tell(req: IncomingMessage & { readonly route?: string }, { dependencies, ...request }: FinishedRequest): void {
-    const { clients, logger } = this.#options;
-    const who = { user: this.#users.get(req) ?? null, client: clients.of(req).address };
-    logger.info({ ...request, route: req.route ?? "none", ...who, dependencies }, "request");
+    const who = { user: this.#users.get(req) ?? null, client: this.#clientOf(req).address };
+    this.#options.logger.info({ ...request, route: req.route ?? "none", ...who, dependencies }, "request");
+  }
+
+  #clientOf(req: IncomingMessage): Client {
+    const client = this.#clients.get(req) ?? this.#options.clients.of(req);
+    this.#clients.set(req, client);
+    return client;
   }
 
   async #identify(caller: Caller, req: IncomingMessage, res: ServerResponse, client: Client): ReturnType<GatewayState["identities"]["of"]> {

@@ -178,11 +178,11 @@ async function followProcessing(
 ): Promise<Reply> {
   if (req.method === "HEAD") {
     await call(caller, videos.status, { id, as });
-    return { type: EVENT_STREAM, flowInto() {} };
+    return { type: EVENT_STREAM, flowInto() {}, close() {} };
   }
   const last = req.headers["last-event-id"]?.toString();
   const stream = await live.follow(countedAs(client.address), { as, topic: `video:${id}`, last });
-  if (!stream.isSpent) return { type: EVENT_STREAM, flowInto: (to) => stream.flowInto(to) };
+  if (!stream.isSpent) return { type: EVENT_STREAM, flowInto: (to) => stream.flowInto(to), close: () => stream.close() };
   stream.close();
   return { status: 204 };
 }

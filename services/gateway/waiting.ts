@@ -5,6 +5,7 @@ import { failure } from "../kernel/errors.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { videos, type SegmentRow } from "../videos/contract.ts";
 import type { SegmentAddress } from "./domain/links.ts";
+import { isGone } from "./http/reply.ts";
 
 /** Players give a request at least 10 s to its first byte (hls.js), and count a 503 as a failed attempt: hold as long as they let us. */
 const HOLD_MS = 8000;
@@ -25,7 +26,7 @@ export interface Waiter {
 
 export function waiterOf(res: ServerResponse, client: string): Waiter {
   const controller = new AbortController();
-  if (res.destroyed) controller.abort();
+  if (isGone(res)) controller.abort();
   else res.once("close", () => controller.abort());
   return { client, gone: controller.signal };
 }

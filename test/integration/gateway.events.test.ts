@@ -183,12 +183,12 @@ describe("a stream of events", () => {
     expect(to.writableLength).toBeLessThan(300_000);
   });
 
-  it("is over, and told so once, when its reader is gone before it begins", () => {
+  it("is over, and told so once, when its reader is gone before it begins; who comes to read it still finds the end", () => {
     const [stream, to, heard] = [made(), new PassThrough(), jest.fn()];
     stream.onClose(heard);
-    to.destroy();
+    stream.close();
     stream.flowInto(to);
     stream.close();
-    expect([heard.mock.calls.length, stream.has(topic), jest.getTimerCount()]).toEqual([1, false, 0]);
+    expect([heard.mock.calls.length, stream.has(topic), jest.getTimerCount(), to.writableEnded]).toEqual([1, false, 0, true]);
   });
 });

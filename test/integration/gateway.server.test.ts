@@ -1,17 +1,10 @@
-/** The server itself: TLS, HTTP/2, other origins, proxies, limits, compression. */
-import { execFileSync } from "node:child_process";
+/** The server itself: other origins, proxies, limits, compression. */
 import { randomUUID } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
-import { request } from "node:https";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
 import limitsService from "../../services/limits/limits.service.ts";
 import { keepPlayable, startGateway, videoOf, type RunningGateway } from "../support/catalogue.ts";
 import { eventually } from "../support/eventually.ts";
 import { ask, type HttpAnswer } from "../support/http.ts";
-import { describeWith, needs } from "../support/neighbours.ts";
 import { startWithPeople, type GatewayWithPeople } from "../support/people.ts";
 import { testDatabase } from "../support/postgres.ts";
 
@@ -272,117 +265,4 @@ it.each([
   const answer = await ask(gateway.url, `${API}/videos`, { headers: { Accept } });
   await gateway.stop();
   expect(answer.status).toBe(status);
-});
-
-interface Http2Answer {
-  readonly headers: Record<string, unknown>;
-  readonly body: string;
-}
-async function overHttp2(session: ClientHttp2Session, headers: Record<string, string>, body?: string): Promise<Http2Answer> {
-  const stream = session.request({ ":path": "/", ...headers });
-  let answered: Record<string, unknown> = {};
-  stream.on("response", (received) => (answered = received));
-  stream.end(body);
-  const parts: Buffer[] = [];
-  for await (const part of stream as AsyncIterable<Buffer>) parts.push(part);
-  return { headers: answered, body: Buffer.concat(parts).toString() };
-}
-
-describeWith("openssl", "with a certificate", () => {
-  const folder = mkdtempSync(join(tmpdir(), "tritontube-tls-"));
-  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-  let gateway: GatewayWithPeople;
-  beforeAll(async () => {
-    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"];
-    execFileSync(
-      needs("openssl"),
-      [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-        "-keyout",
-        key,
-        "-out",
-        cert,
-        ...subject,
-      ],
-      { stdio: "ignore" },
-    );
-    gateway = await startWithPeople({
-      TLS_CERT_FILE: cert,
-      TLS_KEY_FILE: key,
-      RATE_LIMITS: "false",
-      TRUSTED_PROXIES: "",
-      CORS_ORIGINS: "",
-    });
-    keepPlayable(gateway.catalogue, id);
-  });
-  afterAll(async () => {
-    await gateway.stop();
-    rmSync(folder, { recursive: true });
-  });
-
-  it("speaks HTTP/2: reading, ranges, uploads, refusals, several at once", async () => {
-    const ann = await gateway.person("uploader");
-    const session = connectHttp2(gateway.url, { ca: readFileSync(cert) });
-    const segment = { ":path": `${API}/videos/${id}/streams/1/720p/1.m4s` };
-    const [list, part, head, refusal, upload] = await Promise.all([
-      overHttp2(session, { ":path": `${API}/videos` }),
-      overHttp2(session, { ...segment, range: "bytes=0-9" }),
-      overHttp2(session, { ...segment, ":method": "HEAD" }),
-      overHttp2(session, { ":path": `${API}/nothing` }),
-      overHttp2(
-        session,
-        {
-          ":path": `${API}/videos/upload`,
-          ":method": "POST",
-          "content-type": "video/mp4",
-          authorization: ann.headers["Authorization"] ?? "",
-        },
-        "video",
-      ),
-    ]);
-    expect([list, part, head, refusal, upload].map(({ headers }) => headers[":status"])).toEqual([200, 206, 200, 404, 202]);
-    expect(part.body).toHaveLength(10);
-    expect(head.headers["content-length"]).toBe("1000");
-    const lines = await eventually(() => {
-      const found = gateway.log.filter(({ fields }) => fields["route"] === `${API}/videos/upload`);
-      return found.length > 0 ? found : undefined;
-    });
-    expect(lines[0]?.fields).toMatchObject({ status: 202, user: ann.user.id, aborted: false });
-    session.close();
-  });
-
-  it("speaks HTTP/1.1 to others, and gives a cookie that never leaves TLS", async () => {
-    const root = await gateway.person("admin", "root");
-    const answer = await new Promise<{ status: number; cookie: string }>((resolve, reject) => {
-      const body = JSON.stringify({ name: root.user.name, password: "correct horse battery" });
-      const sent = request(
-        `${gateway.url}${API}/session`,
-        { method: "POST", ca: readFileSync(cert), headers: { "Content-Type": "application/json" }, agent: false },
-        (response) => {
-          response.resume();
-          resolve({ status: response.statusCode ?? 0, cookie: response.headers["set-cookie"]?.[0] ?? "" });
-        },
-      );
-      sent.on("error", reject);
-      sent.end(body);
-    });
-    expect(answer.status).toBe(201);
-    expect(answer.cookie).toMatch(/^__Host-tritontube=session_.*; Secure$/);
-  });
-
-  it("stops although a connection of HTTP/2 is open", async () => {
-    const session = connectHttp2(gateway.url, { ca: readFileSync(cert) });
-    session.on("error", () => {});
-    await overHttp2(session, { ":path": "/health/live" });
-    await gateway.broker.stop();
-    expect(await eventually(() => session.destroyed || session.closed)).toBe(true);
-  });
 });

@@ -171,6 +171,7 @@ function videosStandIn(catalogue: Catalogue): ServiceSchema {
         return { items, total: all.length, totalEstimated: false, hasMore, nextCursor, corrected: null };
       },
       async status({ id }) {
+        await called(catalogue, "videos.status");
         const { status, playable, progress, error } = find(catalogue.videos, id, "VIDEO_NOT_FOUND");
         return {
           id,

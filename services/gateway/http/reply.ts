@@ -1,6 +1,6 @@
 /** What a handler answers, and how it goes onto the wire: conditions, ranges, HEAD, and an end to bodies that nobody wants. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { constants, type Http2ServerRequest } from "node:http2";
+import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { encodingOf, type Encoding } from "../domain/accept.ts";
@@ -50,6 +50,8 @@ export interface Streamed extends Omit<Content, "bytes"> {
 export interface Flowing {
   readonly type: string;
   flowInto(to: Writable): void;
+  /** Instead of `flowInto`, where there is nobody any more to send it to. */
+  close(): void;
 }
 
 export type Reply = Answer | Content | Streamed | Flowing;
@@ -191,14 +193,13 @@ async function sendStream(req: IncomingMessage, res: ServerResponse, content: St
 }
 
 function sendFlowing(req: IncomingMessage, res: ServerResponse, flowing: Flowing): void {
-  if (!isOver(res)) {
-    res.setHeader("Content-Type", flowing.type);
-    res.setHeader("Cache-Control", "no-store");
-    // nginx would keep it until a buffer is full.
-    res.setHeader("X-Accel-Buffering", "no");
-    if (req.method === "HEAD") return finish(req, res, undefined);
-    res.flushHeaders();
-  }
+  if (isOver(res)) return flowing.close();
+  res.setHeader("Content-Type", flowing.type);
+  res.setHeader("Cache-Control", "no-store");
+  // nginx would keep it until a buffer is full.
+  res.setHeader("X-Accel-Buffering", "no");
+  if (req.method === "HEAD") return finish(req, res, undefined);
+  res.flushHeaders();
   flowing.flowInto(res);
 }
 
@@ -286,5 +287,10 @@ function lingerThenClose(req: IncomingMessage, res: ServerResponse, body: Uint8A
 
 /** The client went away meanwhile, or was answered already. */
 function isOver(res: ServerResponse): boolean {
-  return res.headersSent || res.destroyed;
+  return res.headersSent || isGone(res);
+}
+
+/** Then "close" may have been told already, and nothing may wait for it. A response of HTTP/2 does not say so itself: its stream does. */
+export function isGone(res: ServerResponse | Http2ServerResponse): boolean {
+  return "stream" in res ? res.stream.destroyed || res.stream.closed : res.destroyed;
 }

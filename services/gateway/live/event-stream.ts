@@ -84,10 +84,9 @@ export class EventStream implements Listener {
 
   /** Sends what was told so far, and from now on everything at once. */
   flowInto(to: Writable): void {
+    if (this.#ended) return void to.end();
     this.#to = to;
     to.once("close", () => this.#over());
-    // Where the connection was gone before.
-    if (to.destroyed) return this.#over();
     this.#timers.push(
       setInterval(() => this.#write(":\n\n"), HEARTBEAT_MS),
       setTimeout(() => this.close(), LIFETIME_MS),
@@ -100,7 +99,7 @@ export class EventStream implements Listener {
   #write(text: string): void {
     if (!this.#to) this.#waiting.push(text);
     else if (this.#to.writableLength > BEHIND_BYTES_MAX) this.#to.destroy();
-    else if (this.#to.writable) this.#to.write(text);
+    else if (this.#to.writable && !this.#to.writableEnded) this.#to.write(text);
   }
 
   #over(): void {
