@@ -59,6 +59,8 @@ interface DiskServerSettings {
   readonly zone: string;
   /** Whether anybody is told of traces. */
   readonly traced?: boolean;
+  /** When it is aborted, no connection is taken any more, and every one breaks with whatever runs on it. */
+  readonly dropped: AbortSignal;
 }
 
 export async function startDiskServer({ store, scrubber }: DiskParts, settings: DiskServerSettings, logger: Logger): Promise<DiskServer> {
@@ -80,6 +82,7 @@ export async function startDiskServer({ store, scrubber }: DiskParts, settings: 
   const watching = new AbortController();
   void tellOfWrites(store, (status) => health.setStatus(WRITES_NAME, status), watching.signal);
   widenWindows(server);
+  settings.dropped.addEventListener("abort", () => server.forceShutdown());
   const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
   const { tls } = settings.access;
   const port = await listen(server, `${host}:${settings.port}`, tls);

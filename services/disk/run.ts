@@ -22,7 +22,8 @@ const STDERR = 2;
 export function runDisk(files: Files = nodeFiles): void {
   countBuffersAsHeap();
   serve(files).then(
-    () => process.exit(0),
+    // With the code of whoever ended it.
+    () => process.exit(),
     (error: unknown) => {
       const text = error instanceof ConfigError ? error.message : `The disk cannot run: ${messageOf(error)}`;
       process.stderr.write(`${text}\n`);
@@ -48,21 +49,22 @@ async function serve(files: Files): Promise<void> {
   const tell = (message: string): void => logger.warn(message);
   const endTracing = await startTracing(config, { service: "tritontube-disk", instance: store.id, tell });
   const endSentry = await startSentry(config, { instance: store.id, tell });
-  endAtMistakes(endSentry);
+  const mistake = endAtMistakes(endSentry);
   const scrubber = await Scrubber.open(store, config.SCRUB_BYTES_PER_SECOND);
   const server = await startDiskServer(
     { store, scrubber },
-    { host: config.DISK_HOST, port: config.DISK_PORT, access, zone: config.ZONE, traced: config.OTLP_URL !== undefined },
+    { host: config.DISK_HOST, port: config.DISK_PORT, access, zone: config.ZONE, traced: config.OTLP_URL !== undefined, dropped: mistake },
     logger,
   );
   if (!access.tls && !isLoopback({ HOST: config.DISK_HOST })) {
     logger.warn("without DISK_TLS_CERT_FILE, DISK_TLS_KEY_FILE and DISK_TLS_CA_FILE the secret and all chunks are readable on the network");
   }
   const ending = new AbortController();
+  const ends = AbortSignal.any([ending.signal, mistake]);
   const sweepMs = Math.max(SWEEP_MS.least, Math.min(SWEEP_MS.most, trashKeepMs));
-  const sweeping = sweepAgain(store, { everyMs: sweepMs, logger }, ending.signal);
-  const counting = store.countBytes(ending.signal).catch((error: unknown) => logger.error({ err: error }, "the chunks cannot be counted"));
-  const scrubbing = scrubber.run(ending.signal, (error) => logger.error({ err: error }, "the scrub stopped"));
+  const sweeping = sweepAgain(store, { everyMs: sweepMs, logger }, ends);
+  const counting = store.countBytes(ends).catch((error: unknown) => logger.error({ err: error }, "the chunks cannot be counted"));
+  const scrubbing = scrubber.run(ends, (error) => logger.error({ err: error }, "the scrub stopped"));
   const ended = endOfService();
   process.stdout.write(`${JSON.stringify({ event: "disk.listening", address: server.address, id: store.id })}\n`);
   logger.info({ id: store.id, address: server.address, ...(await store.usage()) }, "disk listens");
@@ -75,15 +77,24 @@ async function serve(files: Files): Promise<void> {
   await Promise.all([endTracing(), endSentry()]);
 }
 
-/** A bug must not leave a process behind that half works: it ends, when it has told why. */
-function endAtMistakes(endSentry: () => Promise<void>): void {
+/**
+ * A bug must not leave a process behind that half works: nobody is answered from then on, and it ends when it has told why. Answers the signal that is
+ * aborted at the mistake.
+ */
+function endAtMistakes(endSentry: () => Promise<void>): AbortSignal {
+  const met = new AbortController();
   const mistaken = (thrown: unknown): void => {
+    // What the first one brings with it is no news.
+    if (met.signal.aborted) return;
+    process.exitCode = 1;
+    met.abort();
     process.stderr.write(`The disk stops after a mistake of ours: ${thrown instanceof Error ? thrown.stack : String(thrown)}\n`);
     tellMistake(thrown, { service: "disk" });
     void endSentry().finally(() => process.exit(1));
   };
   process.on("uncaughtException", mistaken);
   process.on("unhandledRejection", mistaken);
+  return met.signal;
 }
 
 function makeLogger(config: Config): Logger {

@@ -11,6 +11,7 @@ import { childEnvironment } from "../../config/index.ts";
 const MAIN = resolve(import.meta.dirname, "../../services/disk/main.ts");
 /** The same, on files that fail. */
 const FAILING_MAIN = resolve(import.meta.dirname, "failing-disk.ts");
+const FAILING = ["FAILPOINT", "WITHOUT", "MISTAKES"];
 const START_MS = 60_000;
 const LOG_CHARS_MAX = 65_536;
 const ENDING: ReadonlySet<string> = new Set(["SIGKILL", "SIGTERM", "SIGINT"]);
@@ -95,7 +96,7 @@ export async function startDisk({ dir, secret, settings = {} }: DiskOptions): Pr
     },
     async restart(more = {}) {
       await kill(running.process, "SIGKILL");
-      const { FAILPOINT: _failpoint, WITHOUT: _without, ...lasting } = environment;
+      const { FAILPOINT: _failpoint, WITHOUT: _without, MISTAKES: _mistakes, ...lasting } = environment;
       running = await launch({ ...lasting, DISK_PORT: running.address.split(":")[1] ?? "0", ...more });
     },
   };
@@ -109,7 +110,7 @@ interface Launched {
 }
 
 async function launch(settings: Record<string, string>): Promise<Launched> {
-  const main = "FAILPOINT" in settings || "WITHOUT" in settings ? FAILING_MAIN : MAIN;
+  const main = FAILING.some((name) => name in settings) ? FAILING_MAIN : MAIN;
   const child = spawn(process.execPath, [main, "--exit-with-parent"], {
     env: childEnvironment({ ...settings, UV_THREADPOOL_SIZE: "16" }),
   });

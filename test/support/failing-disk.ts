@@ -1,8 +1,9 @@
 /**
- * A disk as services/disk/main.ts runs it, on files that fail: for tests that kill it at a certain step, and for control runs without a rule.
+ * A disk as services/disk/main.ts runs it, on files that fail: for tests that kill it at a certain step or let it err, and for control runs without a rule.
  *
  *   FAILPOINT="after chunk.name 7"  the process kills itself after the seventh time that a chunk gets its name
  *   WITHOUT="sync of folders"       folders are not synced; "sync of files": files are not
+ *   MISTAKES="SIGUSR2"              each signal of this name throws an error that nobody catches
  */
 import { relative } from "node:path";
 import { type Files, nodeFiles, type OpenFile } from "../../services/disk/files/port.ts";
@@ -73,10 +74,15 @@ function failing(root: string, { pass, without }: { pass: Failpoint["pass"]; wit
   };
 }
 
+function err(): never {
+  throw new Error("a mistake of the tests");
+}
+
 // The tests that name the points import this file, too.
 if (process.argv[1] === import.meta.filename) {
-  const { DISK_DIR = "", FAILPOINT, WITHOUT = "" } = process.env;
+  const { DISK_DIR = "", FAILPOINT, WITHOUT = "", MISTAKES } = process.env;
   const failpoint = FAILPOINT === undefined ? undefined : new Failpoint(FAILPOINT);
   const pass: Failpoint["pass"] = async (step, work) => await (failpoint ? failpoint.pass(step, work) : work());
+  if (MISTAKES !== undefined) process.on(MISTAKES, err);
   runDisk(failing(DISK_DIR, { pass, without: WITHOUT }));
 }
