@@ -63,8 +63,9 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
     [uploadProgressed.name](ctx: Context<{ id: string }>) {
       this.parts.live.hub.wake(`upload:${ctx.params.id}`);
     },
-    [usersChanged.name]() {
+    [usersChanged.name](ctx: Context<{ id: string | null }>) {
       this.parts.state.identities.forget();
+      this.parts.live.hub.changed(ctx.params.id);
     },
   },
 

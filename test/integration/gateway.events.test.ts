@@ -2,8 +2,12 @@
 import { randomUUID } from "node:crypto";
 import { request, type ClientRequest } from "node:http";
 import { PassThrough } from "node:stream";
-import { EventStream } from "../../services/gateway/live/event-stream.ts";
+import { setImmediate as turn } from "node:timers/promises";
+import { stateName, type LiveState } from "../../services/gateway/domain/live.ts";
+import { EventStream, type EventStreamOptions } from "../../services/gateway/live/event-stream.ts";
+import { Hub } from "../../services/gateway/live/hub.ts";
 import { jobs } from "../../services/jobs/contract.ts";
+import { failure } from "../../services/kernel/errors.ts";
 import { onlyPerson } from "../../services/kernel/principal.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { videos } from "../../services/videos/contract.ts";
@@ -82,8 +86,8 @@ async function fail(id: string): Promise<void> {
     return claimed?.videoId === id ? { id: claimed.id, fence: claimed.fence } : undefined;
   });
   await call(broker, videos.begin, { job });
-  const failure = { type: "SOURCE_NOT_MEDIA", message: "These are not the bytes of a video." };
-  await call(broker, videos.fail, { job, failure, final: true });
+  const why = { type: "SOURCE_NOT_MEDIA", message: "These are not the bytes of a video." };
+  await call(broker, videos.fail, { job, failure: why, final: true });
 }
 
 describe("who follows a video", () => {
@@ -119,7 +123,7 @@ describe("who follows a video", () => {
     expect((await ask(tus.url, addressOf(id), { headers: last })).status).toBe(204);
     const third = await follow(id);
     await eventually(third.isOver, { what: "the end of the stream" });
-    expect(third.heard).toMatchObject([{ id: last["Last-Event-ID"], event: "video.status", data: { data: { status: "failed" } } }]);
+    expect(third.heard).toMatchObject([{ id: last["Last-Event-ID"], event: "video.failed", data: { data: { status: "failed" } } }]);
   });
 
   it("is told that it was deleted", async () => {
@@ -190,5 +194,82 @@ describe("a stream of events", () => {
     stream.flowInto(to);
     stream.close();
     expect([heard.mock.calls.length, stream.has(topic), jest.getTimerCount(), to.writableEnded]).toEqual([1, false, 0, true]);
+  });
+});
+
+/** All that a stream has to tell by now. */
+function textOf(stream: EventStream): { text: string; isOver: boolean } {
+  const to = new PassThrough();
+  stream.flowInto(to);
+  const told = { text: String(to.read()), isOver: to.writableEnded };
+  to.destroy();
+  return told;
+}
+
+describe("who comes while things change", () => {
+  const topic = "video:1";
+  const [processing, ready] = [{ status: "processing" }, { status: "ready" }];
+  let reads: PromiseWithResolvers<LiveState>[];
+  let hub: Hub;
+  beforeEach(() => {
+    reads = [];
+    const read = async (): Promise<LiveState> => {
+      const asked = Promise.withResolvers<LiveState>();
+      reads.push(asked);
+      return await asked.promise;
+    };
+    hub = new Hub({ read, onFailure: () => {} });
+  });
+
+  const following = (options: Partial<EventStreamOptions> = {}): Promise<EventStream> =>
+    hub.follow("client", { as: onlyPerson, topic, last: undefined, ...options });
+
+  /** What the first of two readings answers, when the second was answered before. */
+  async function late(first: Promise<EventStream>, answerSecond: (read: PromiseWithResolvers<LiveState>) => void): Promise<EventStream> {
+    hub.wake(topic);
+    answerSecond(reads[1]!);
+    await turn();
+    reads[0]!.resolve(processing);
+    return await first;
+  }
+
+  it("is told what was read last, and nothing older after it", async () => {
+    const { text, isOver } = textOf(await late(following(), (read) => read.resolve(ready)));
+    expect([text.match(/^event: .*$/gm), isOver]).toEqual([["event: video.ready"], true]);
+  });
+
+  it("is told that there is none when it goes before its first state is there", async () => {
+    const gone = late(following(), (read) => read.reject(failure("VIDEO_NOT_FOUND", "It is gone.")));
+    await expect(gone).rejects.toMatchObject({ type: "VIDEO_NOT_FOUND" });
+  });
+
+  it("is asked to come again when the server stops before that", async () => {
+    const first = following();
+    hub.close();
+    reads[0]!.resolve(processing);
+    await expect(first).rejects.toMatchObject({ type: "SERVICE_UNAVAILABLE" });
+  });
+
+  it("hears by its name of the end that came between two connections", async () => {
+    const [first] = [following(), reads[0]!.resolve(processing)];
+    (await first).close();
+    const [second] = [following({ last: stateName(processing) }), reads[1]!.resolve(ready)];
+    const { text, isOver } = textOf(await second);
+    expect([text.match(/^event: .*$/gm), isOver]).toEqual([["event: video.ready"], true]);
+  });
+
+  it("shows anew who it is when the rights of that user change, and nobody else does", async () => {
+    const [ann, bob] = [randomUUID(), randomUUID()];
+    const both = Promise.all([ann, bob].map((id) => following({ as: { id, role: "viewer" } })));
+    for (const read of reads) read.resolve(processing);
+    const flowing = (await both).map((stream) => {
+      const to = new PassThrough();
+      stream.flowInto(to);
+      return to;
+    });
+    hub.changed(null);
+    hub.changed(bob);
+    expect(flowing.map((to) => to.writableEnded)).toEqual([false, true]);
+    for (const to of flowing) to.destroy();
   });
 });

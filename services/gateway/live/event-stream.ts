@@ -31,6 +31,7 @@ export class EventStream implements Listener {
   #to: Writable | undefined;
   #told: LiveState | undefined;
   #ended = false;
+  #refusal: Error | undefined;
   #onClose: () => void = () => {};
 
   constructor({ as, topic, last }: EventStreamOptions) {
@@ -62,7 +63,8 @@ export class EventStream implements Listener {
 
   tell(topic: string, data: LiveState): void {
     if (!this.has(topic)) return;
-    const event = liveEvent(topic, this.#told, data);
+    // Who was away when it ended is told of the end by its name, too.
+    const event = liveEvent(topic, this.#told ?? {}, data);
     const isKnown = this.#told === undefined && stateName(data) === this.#last;
     this.#told = data;
     if (event !== undefined && !isKnown) this.#write(serverSentEvent(event, data, new Date()));
@@ -72,9 +74,15 @@ export class EventStream implements Listener {
   /** Its one topic ends with it. */
   remove(): void {}
 
-  /** What cannot be seen from the first was refused before there was a stream. */
-  refuse(): void {
+  /** What cannot be seen from the first is refused before anything flows. */
+  refuse(_topic: string, error: Error): void {
+    this.#refusal = error;
     this.close();
+  }
+
+  /** Why it could not even begin. */
+  get refusal(): Error | undefined {
+    return this.#refusal;
   }
 
   close(): void {

@@ -64,12 +64,19 @@ export class Hub {
     this.#listeners.set(stream, client);
     this.#join(stream, options.topic);
     try {
-      stream.tell(options.topic, await this.#ports.read(options.topic, options.as));
+      await this.#begin(stream, options);
       return stream;
     } catch (error) {
       stream.close();
       throw error;
     }
+  }
+
+  /** Who was woken while the first state was read has been told a later one, or that there is none any more. */
+  async #begin(stream: EventStream, { topic, as }: EventStreamOptions): Promise<void> {
+    const state = await this.#ports.read(topic, as);
+    if (!stream.has(topic)) throw stream.refusal ?? failure("SERVICE_UNAVAILABLE", "The stream was over before it began: ask again.");
+    if (!stream.before(topic)) stream.tell(topic, state);
   }
 
   /** Something may have changed. */
@@ -85,6 +92,12 @@ export class Hub {
       const moves = [...listeners].some((listener) => !isSettled(listener.before(topic) ?? {}));
       if (moves) this.wake(topic);
     }
+  }
+
+  /** Rights of a user changed: whoever was let in by them comes again, and shows what is left. */
+  changed(user: string | null): void {
+    const theirs = [...this.#listeners.keys()].filter(({ as }) => user !== null && as.id === user);
+    for (const listener of theirs) listener.close("come again");
   }
 
   close(): void {

@@ -12,6 +12,6 @@ export interface Listener {
   before(topic: string): LiveState | undefined;
   /** Tells a state, if it is another than before. */
   tell(topic: string, state: LiveState): void;
-  refuse(topic: string, error: { readonly type: string; readonly message: string }): void;
+  refuse(topic: string, error: Error & { readonly type: string }): void;
   close(why: string): void;
 }
