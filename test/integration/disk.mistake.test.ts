@@ -76,10 +76,4 @@ describe("a disk that has met a mistake of ours", () => {
     expect(mistakesInLog()).toBe(1);
     expect(receiver.events.map(({ tags }) => tags["service"])).toEqual(["disk"]);
   });
-
-  it("ends with 1 when it is asked to end meanwhile", async () => {
-    await makeMistake();
-    await disk.kill("SIGTERM");
-    expect(await disk.ended).toBe(1);
-  });
 });
