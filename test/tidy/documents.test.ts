@@ -59,6 +59,11 @@ it("tells of each line of the security checklist which tests stand for it, and h
 describe("decision records", () => {
   const records = documents.filter((path) => path.startsWith("docs/decisions/"));
 
+  it("are all told of in the README, in their order", () => {
+    const told = [...textOf("README.md").matchAll(/\(docs\/decisions\/(\d{4}-[\w-]+\.md)\)/g)].map(([, file]) => file);
+    expect(told).toEqual(records.map((path) => path.slice("docs/decisions/".length)).toSorted());
+  });
+
   it("have numbers of their own", () => {
     const numbers = records.map((path) => Number(/\/(\d{4})-[a-z0-9-]+\.md$/.exec(path)?.[1]));
     expect(numbers.filter((number, index) => !(number > 0) || numbers.indexOf(number) !== index)).toEqual([]);
