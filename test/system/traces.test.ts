@@ -93,7 +93,7 @@ describeWith(["nats-server", "ffmpeg", "ffprobe"], "the traces of a cluster", ()
     const { attributes } = trace.find(({ name }) => name === "job video.span")!;
     const text = (await evaluate(cluster.broker, `trace ${String(attributes["tritontube.video"])}`)).text;
     expect(text).toContain(`trace ${trace[0]!.traceId}\n`);
-    expect(text).toMatch(/^ *\d+ +video\.inspect +done +0\.0 +\d+\.\d +\d+\.\d +1 +transcoder-1\/transcoder$/m);
+    expect(text).toMatch(/^ *\d+ +video\.inspect +done +0\.0 +\d+\.\d +\d+\.\d +\d+\.\d +1 +transcoder-1\/transcoder$/m);
     expect((await evaluate(cluster.broker, "trace nobody")).text).toContain('"videos" lists them');
   });
 
