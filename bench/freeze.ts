@@ -1,13 +1,15 @@
 /** Signals from outside: whoever is meant may be gone, and who was made to stand still goes on, however the run ends. */
 
-/** A negative number is a whole group. */
-export function signal(pids: readonly number[], name: NodeJS.Signals): void {
-  for (const pid of pids) {
-    try {
-      process.kill(pid, name);
-    } catch {
-      // It has just ended.
-    }
+/** A negative number is a whole group. Answers how many of them were there: some have just ended. */
+export function signal(pids: readonly number[], name: NodeJS.Signals): number {
+  return pids.filter((pid) => reach(pid, name)).length;
+}
+
+function reach(pid: number, name: NodeJS.Signals): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
   }
 }
 
@@ -20,13 +22,14 @@ export function whenEnding(mend: () => void): void {
 const frozen = new Set<number>();
 let watching = false;
 
-/** They stand still until `pause` is over, or this process ends: nobody else would wake them. */
-export async function freeze(pids: readonly number[], pause: () => Promise<void>): Promise<void> {
+/** They stand still until `pause` is over, or this process ends: nobody else would wake them. Answers whether anybody was there. */
+export async function freeze(pids: readonly number[], pause: () => Promise<void>): Promise<boolean> {
   if (!watching) whenEnding(() => signal([...frozen], "SIGCONT"));
   watching = true;
   for (const pid of pids) frozen.add(pid);
-  signal(pids, "SIGSTOP");
-  await pause();
+  const stopped = signal(pids, "SIGSTOP");
+  if (stopped > 0) await pause();
   signal(pids, "SIGCONT");
   for (const pid of pids) frozen.delete(pid);
+  return stopped > 0;
 }

@@ -73,7 +73,9 @@ export const settings = {
   TRUSTED_PROXIES: networks
     .optional()
     .describe("addresses and networks of proxies in front of the gateway, comma separated: only these are believed who they ask for"),
-  RATE_LIMITS: flag.optional().describe("whether those who ask often are slowed down; default: where anybody but this machine can ask"),
+  RATE_LIMITS: flag
+    .optional()
+    .describe("whether those who ask often are slowed down; default: where somebody has to sign in, or anybody but this machine can ask"),
 
   DATABASE_URL: z
     .url({ protocol: /^postgres(ql)?$/, error: "must be postgres://user:password@host:port/database" })

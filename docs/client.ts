@@ -1,85 +1,137 @@
 /**
- * A client in TypeScript: everything that it asks and is answered has the types of the API's description (web/src/gen/api.ts, one file without
- * dependencies: copy it). Uploads a file, watches it being processed, finds it, captions it, hands it on, and takes it out of the trash.
- *
- *   TRITONTUBE=http://127.0.0.1:3000 TOKEN=… node docs/client.ts film.mp4
+ * A client in TypeScript: everything that it asks and is answered has the types of the API's description. Copy it into an application beside
+ * web/src/gen/api.ts, which are the types and nothing else, and import `Client`: it runs wherever there is `fetch`. film.ts shows what it does.
  */
-import { openAsBlob } from "node:fs";
-import { basename } from "node:path";
-import type { Operations, Problem, Video } from "../web/src/gen/api.ts";
+import type { Operations, Problem, Processing, Video } from "../web/src/gen/api.ts";
 
 interface Asked {
   readonly path?: Readonly<Record<string, unknown>>;
   readonly query?: Readonly<Record<string, unknown>>;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly body?: object;
 }
 
-class Client {
+/** What a server does not do. Branch on its `code`, which is stable, never on its words. */
+export class Refusal extends Error {
+  /** Of HTTP. */
+  readonly status: number;
+  readonly code: string;
+  /** What was wrong with which field. */
+  readonly errors: NonNullable<Problem["errors"]>;
+  /** After which to ask again; 0 where that is of no use. */
+  readonly retryAfterS: number;
+
+  constructor({ status, statusText, headers }: Response, { code = "UNKNOWN", detail = statusText, errors = [] }: Partial<Problem>) {
+    super(`${code}: ${detail}`);
+    this.status = status;
+    this.code = code;
+    this.errors = errors;
+    this.retryAfterS = Number(headers.get("Retry-After")) || 0;
+  }
+}
+
+/** What was answered, and the headers that tell something beside it; null for one that was not sent. */
+interface Answered<O extends keyof Operations> {
+  readonly answer: Operations[O]["answer"];
+  /** The same as before, so there is no answer: 304, for an `If-None-Match`. */
+  readonly isSame: boolean;
+  header(name: Operations[O]["told"]): string | null;
+}
+
+/** One of what `/events` tells: `video.status`, `video.progress`, and at the end `video.ready`, `video.failed` or `video.deleted`. */
+export interface VideoEvent {
+  readonly event: string;
+  readonly at: string;
+  readonly data: Processing;
+}
+
+export class Client {
   readonly #server: string;
-  readonly #headers: Readonly<Record<string, string>>;
+  readonly #token: string | undefined;
 
   /** Without a token it asks as nobody in particular. */
   constructor(server: string, token: string | undefined) {
-    this.#server = server;
-    this.#headers = token === undefined ? {} : { Authorization: `Bearer ${token}` };
+    this.#server = server.replace(/\/$/, "");
+    this.#token = token;
   }
 
+  /** Any operation that asks and answers in JSON, by its method and path. */
   async ask<O extends keyof Operations>(operation: O, asked: Operations[O]["asked"]): Promise<Operations[O]["answer"]> {
-    const { path = {}, query = {}, body }: Asked = asked;
+    return (await this.exchange(operation, asked)).answer;
+  }
+
+  /** The same, for whoever wants an `ETag` or a `Location`, too. */
+  async exchange<O extends keyof Operations>(operation: O, asked: Operations[O]["asked"]): Promise<Answered<O>> {
+    const { path = {}, query = {}, headers, body }: Asked = asked;
     const [method = "", template = ""] = operation.split(" ");
     const address = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(path[name])));
-    const search = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
-    const json = body && { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-    const text = await (await this.send(`${address}?${search.join("&")}`, { method, ...json })).text();
-    return (text === "" ? undefined : JSON.parse(text)) as Operations[O]["answer"];
+    const given = Object.entries(query).filter(([, value]) => value !== undefined);
+    const search = given.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`);
+    const json = body && { headers: { ...headers, "Content-Type": "application/json" }, body: JSON.stringify(body) };
+    const response = await this.send(`${address}?${search.join("&")}`, { method, headers: { ...headers }, ...json });
+    const text = await response.text();
+    const answer = (text === "" ? undefined : JSON.parse(text)) as Operations[O]["answer"];
+    return { answer, isSame: response.status === 304, header: (name) => response.headers.get(name) };
   }
 
-  /** What is not JSON: files, captions, media. Branch on the `code` of a refusal, which is stable, never on its words. */
-  async send(address: string, { headers, ...request }: RequestInit): Promise<Response> {
-    const response = await fetch(`${this.#server}${address}`, { ...request, headers: { ...this.#headers, ...(headers as object) } });
-    if (response.ok) return response;
-    const { code, detail } = (await response.json()) as Problem;
-    throw new Error(`${code}: ${detail}`);
+  /** What is not JSON: files, captions, media. Throws a Refusal. */
+  async send(address: string, request: RequestInit): Promise<Response> {
+    const headers = new Headers(request.headers);
+    if (this.#token !== undefined) headers.set("Authorization", `Bearer ${this.#token}`);
+    const response = await fetch(`${this.#server}${address}`, { ...request, headers });
+    if (response.ok || response.status === 304) return response;
+    // HEAD has no body, and what stands in between may answer with a page.
+    throw new Refusal(response, (await response.json().catch(() => ({}))) as Partial<Problem>);
   }
 
-  async upload(file: string): Promise<Video> {
+  /** A file that somebody chose, or one of `openAsBlob` in Node; `fields` are those of the form: title, description, tags, visibility. */
+  async upload(file: Blob, name: string, fields: Readonly<Record<string, string>> = {}): Promise<Video> {
     const form = new FormData();
-    // Fields stand before the file: the server reads the form as it comes.
-    form.append("visibility", "private");
-    form.append("file", await openAsBlob(file), basename(file));
+    // Fields that stand before the file are looked at before its bytes are sent.
+    for (const [field, value] of Object.entries(fields)) form.append(field, value);
+    form.append("file", file, name);
     const response = await this.send("/api/v1/videos/upload", { method: "POST", body: form });
     return ((await response.json()) as { data: Video }).data;
   }
 
-  /** By asking; a WebSocket at `/api/v1/live` tells without. A minute of film takes some ten seconds: an hour is enough for most. */
-  async untilReady(id: string, withinMs = 3_600_000): Promise<Video> {
-    for (const end = Date.now() + withinMs; Date.now() < end;) {
-      const { data: video } = await this.ask("GET /api/v1/videos/{id}", { path: { id } });
-      if (video.status === "ready") return video;
-      if (video.status === "failed") throw new Error(video.error?.message ?? "It failed.");
-      console.log(`${Math.round(video.progress * 100)} %${video.playable ? ", and can be watched" : ""}`);
-      await new Promise((resolve) => setTimeout(resolve, 1000));
+  /** What becomes of a video, from how it is now to its end. */
+  async *follow(id: string, signal?: AbortSignal): AsyncGenerator<VideoEvent> {
+    let last: string | undefined;
+    for (;;) {
+      const headers = last === undefined ? {} : { "Last-Event-ID": last };
+      const response = await this.send(`/api/v1/videos/${id}/events`, { headers, signal: signal ?? null });
+      // The last event that was heard was the last one.
+      if (response.status === 204 || !response.body) return;
+      for await (const { id: name, event, data } of eventsIn(response.body)) {
+        last = name;
+        yield { event, ...(JSON.parse(data) as Pick<VideoEvent, "at" | "data">) };
+      }
     }
-    throw new Error(`The video ${id} is still being converted: ask again later.`);
+  }
+
+  /** Waits until it can be watched to its end; throws what it failed with. */
+  async untilReady(id: string, heard: (event: VideoEvent) => void = () => {}): Promise<Video> {
+    for await (const event of this.follow(id)) {
+      heard(event);
+      const { status, error } = event.data;
+      if (status === "failed") throw new Error(`${error?.code}: ${error?.message}`);
+    }
+    return (await this.ask("GET /api/v1/videos/{id}", { path: { id } })).data;
   }
 }
 
-const client = new Client(process.env["TRITONTUBE"] ?? "http://127.0.0.1:3000", process.env["TOKEN"]);
-const { id, title } = await client.upload(process.argv[2] ?? "film.mp4");
-const { duration, renditions } = await client.untilReady(id);
-console.log(`${title}: ${duration} s in ${renditions.map(({ name }) => name).join(", ")}`);
-
-const { data: found } = await client.ask("GET /api/v1/videos", { query: { q: title, sort: "-views", visibility: "private" } });
-console.log(`found: ${found.some((video) => video.id === id)}`);
-
-const captions = "WEBVTT\n\n00:00.000 --> 00:01.000\nHello\n";
-await client.send(`/api/v1/videos/${id}/captions/en.vtt`, { method: "PUT", headers: { "Content-Type": "text/vtt" }, body: captions });
-
-// Nobody else can watch it, but who is handed this.
-const { data: signed } = await client.ask("POST /api/v1/videos/{id}/signature", { path: { id }, body: { seconds: 3600 } });
-const manifest = await fetch(new URL(signed.manifests.hls, process.env["TRITONTUBE"] ?? "http://127.0.0.1:3000"));
-console.log(`anybody may play it: ${(await manifest.text()).startsWith("#EXTM3U")}`);
-
-await client.ask("DELETE /api/v1/videos/{id}", { path: { id } });
-const { data: restored } = await client.ask("POST /api/v1/videos/{id}/restore", { path: { id } });
-console.log(`back from the trash: ${restored.status}`);
+/** Server-sent events, as far as this server writes them: each ends with an empty line, and each of its lines is a field. */
+async function* eventsIn(body: ReadableStream<Uint8Array>): AsyncGenerator<{ id: string; event: string; data: string }> {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  for (let text = ""; ;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const events = (text + value).split("\n\n");
+    text = events.pop() ?? "";
+    for (const event of events) {
+      const fields = event.split("\n").map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)] as const);
+      const { id = "", event: name = "", data = "" } = Object.fromEntries(fields);
+      if (data !== "") yield { id, event: name, data };
+    }
+  }
+}

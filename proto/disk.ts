@@ -4,7 +4,14 @@
  * more than the whole transport. The bytes on the wire are the same, and messages that are not plain data go through the generated code.
  */
 import { type ChannelCredentials, type ClientOptions, makeGenericClientConstructor } from "@grpc/grpc-js";
-import { type DiskServiceClient, DiskServiceService, type GetChunkResponse, type PutChunkRequest } from "./gen/tritontube/disk/v1/disk.ts";
+import {
+  type DiskServiceClient,
+  DiskServiceService,
+  type ExchangeRequest,
+  type ExchangeResponse,
+  type GetChunkResponse,
+  type PutChunkRequest,
+} from "./gen/tritontube/disk/v1/disk.ts";
 
 /** The trailer that names the row of the error table (services/kernel/errors.ts): two rows may share a gRPC code. */
 export const ERROR_TRAILER = "tritontube-error";
@@ -14,6 +21,9 @@ export const DISK_METADATA = "disk-id";
 
 /** `bytes data = 2` in both bulk messages: field 2, wire type 2 (length-delimited). */
 const DATA_TAG = (2 << 3) | 2;
+/** `bytes data = 5` in both messages of an exchange. */
+const EXCHANGED_TAG = (5 << 3) | 2;
+const EMPTY = Buffer.alloc(0);
 const VARINT_BITS = 7;
 
 type Bulk = PutChunkRequest | GetChunkResponse;
@@ -28,8 +38,8 @@ class DataMessage {
   readonly length: number;
   readonly byteLength: number;
 
-  constructor(payload: Buffer) {
-    this.#head = dataHead(payload.length);
+  constructor(head: Buffer, payload: Buffer) {
+    this.#head = head;
     this.#payload = payload;
     this.length = this.#head.length + payload.length;
     this.byteLength = this.length;
@@ -43,6 +53,22 @@ class DataMessage {
 /** What stands before the payload in a message that is nothing but data. */
 export function dataHead(length: number): Buffer {
   return Buffer.from([DATA_TAG, ...varint(length)]);
+}
+
+/** What stands before the payload in a message of an exchange: all the rest of it. Fields may stand in any order (Protocol Buffers, encoding). */
+export function exchangeHead(rest: Buffer, length: number): Buffer {
+  return length === 0 ? rest : Buffer.concat([rest, Buffer.from([EXCHANGED_TAG, ...varint(length)])]);
+}
+
+/** A request as it goes over the wire. Throws for what cannot be encoded: within a call, grpc-js would cancel it. */
+export function encodedRequest(message: ExchangeRequest): ExchangeRequest {
+  const head = exchangeHead(exchange.requestSerialize({ ...message, data: EMPTY }), message.data.length);
+  return new DataMessage(head, message.data) as unknown as ExchangeRequest;
+}
+
+/** Without its data. */
+export function exchangeRest(message: ExchangeResponse): Buffer {
+  return exchange.responseSerialize({ ...message, data: EMPTY });
 }
 
 function varint(value: number): number[] {
@@ -64,7 +90,7 @@ export function dataOf(message: Buffer): Buffer | undefined {
 function serializer<M extends Bulk>(stock: (message: M) => Buffer): (message: M) => Buffer {
   return (message) => {
     const { part } = message;
-    return part?.$case === "data" ? (new DataMessage(part.value) as unknown as Buffer) : stock(message);
+    return part?.$case === "data" ? (new DataMessage(dataHead(part.value.length), part.value) as unknown as Buffer) : stock(message);
   };
 }
 
@@ -75,7 +101,7 @@ function deserializer<M extends Bulk>(stock: (bytes: Buffer) => M): (bytes: Buff
   };
 }
 
-const { putChunk, getChunk } = DiskServiceService;
+const { putChunk, getChunk, exchange } = DiskServiceService;
 
 /** What a server implements. */
 export const diskService = {
@@ -89,6 +115,11 @@ export const diskService = {
     ...getChunk,
     responseSerialize: serializer<GetChunkResponse>(getChunk.responseSerialize),
     responseDeserialize: deserializer<GetChunkResponse>(getChunk.responseDeserialize),
+  },
+  exchange: {
+    ...exchange,
+    requestSerialize: (message: ExchangeRequest) =>
+      (message instanceof DataMessage ? message : encodedRequest(message)) as unknown as Buffer,
   },
 } as const;
 

@@ -12,8 +12,8 @@ const AWAY_MS = { least: 300, most: 15_000 };
 
 export interface Fault {
   readonly name: string;
-  /** Breaks it, lets it be broken, and mends it. */
-  happen(pause: (ms: { least: number; most: number }) => Promise<void>, random: Random): Promise<void>;
+  /** Breaks it, lets it be broken, and mends it. Answers whether there was anything to break: a victim may just be coming back from a fault before. */
+  happen(pause: (ms: { least: number; most: number }) => Promise<void>, random: Random): Promise<boolean>;
 }
 
 /** Whether packets can be dropped here: as root, with nftables. */
@@ -55,8 +55,7 @@ function killed(name: string, victims: readonly Supervised[]): Fault {
     name,
     async happen(_pause, random) {
       const { pid } = one(victims, random);
-      // It may just be coming back from a fault before.
-      if (pid !== 0) signal([-pid], "SIGKILL");
+      return pid !== 0 && signal([-pid], "SIGKILL") > 0;
     },
   };
 }
@@ -69,6 +68,7 @@ function powerless(name: string, victims: readonly Supervised[]): Fault {
       await victim.halt();
       await pause(AWAY_MS);
       await victim.resume();
+      return true;
     },
   };
 }
@@ -78,7 +78,7 @@ function frozen(name: string, victims: readonly Supervised[]): Fault {
     name,
     async happen(pause, random) {
       const { pid } = one(victims, random);
-      if (pid !== 0) await freeze([-pid], async () => await pause(AWAY_MS));
+      return pid !== 0 && (await freeze([-pid], async () => await pause(AWAY_MS)));
     },
   };
 }
@@ -89,15 +89,17 @@ function cut(name: string, victims: readonly Supervised[]): Fault {
     name,
     async happen(pause, random) {
       const port = one(victims, random).address.split(":").at(-1);
-      nft(`${TABLE} { chain cut { type filter hook input priority 0; tcp dport ${port} drop; tcp sport ${port} drop; }; }`);
+      const isCut = nft(`${TABLE} { chain cut { type filter hook input priority 0; tcp dport ${port} drop; tcp sport ${port} drop; }; }`);
+      if (!isCut) throw new Error("the network could be cut before, and cannot now");
       await pause(AWAY_MS);
       mendNetwork();
+      return true;
     },
   };
 }
 
 function killedDatabase(database: Processes["database"]): Fault {
-  return { name: "kill -9 of PostgreSQL", happen: async () => signal([database.pid], "SIGKILL") };
+  return { name: "kill -9 of PostgreSQL", happen: async () => signal([database.pid], "SIGKILL") > 0 };
 }
 
 function frozenDatabase(database: Processes["database"]): Fault {
@@ -105,7 +107,7 @@ function frozenDatabase(database: Processes["database"]): Fault {
     name: "PostgreSQL freezes (SIGSTOP)",
     async happen(pause) {
       const all = [database.pid, ...(await childrenOf(database.pid)).map(({ pid }) => pid)];
-      await freeze(all, async () => await pause(AWAY_MS));
+      return await freeze(all, async () => await pause(AWAY_MS));
     },
   };
 }
@@ -144,13 +146,15 @@ export class Nemesis {
       await sleep(least + this.#random() * (most - least));
     while (!this.#ending) {
       const fault = one(this.#faults, this.#random);
-      await fault.happen(pause, this.#random);
-      const mended = performance.now();
-      // Every third one comes while the one before is still felt.
-      if (this.#random() < 2 / 3) await this.#well();
-      const { times, slowestMs } = this.survived.get(fault.name) ?? { times: 0, slowestMs: 0 };
-      this.survived.set(fault.name, { times: times + 1, slowestMs: Math.max(slowestMs, performance.now() - mended) });
+      if (await fault.happen(pause, this.#random)) await this.#survive(fault);
       await pause(PAUSE_MS);
     }
+  }
+  /** Every third fault comes while the one before is still felt. */
+  async #survive({ name }: Fault): Promise<void> {
+    const mended = performance.now();
+    if (this.#random() < 2 / 3) await this.#well();
+    const { times, slowestMs } = this.survived.get(name) ?? { times: 0, slowestMs: 0 };
+    this.survived.set(name, { times: times + 1, slowestMs: Math.max(slowestMs, performance.now() - mended) });
   }
 }

@@ -2,8 +2,9 @@
  * `npm run chaos [-- --minutes 15] [-- --seed N]`: a whole cluster of processes, as `npm run cluster` starts it. People upload, watch and delete; meanwhile
  * gateways, transcoders, nodes that decide, the node of the ring, disks, NATS and PostgreSQL are killed, frozen and cut off, one after the other.
  *
- * At the end all is mended and left alone. Then every video that was acknowledged must become ready and show every frame of its source, there is one of each,
- * none that was deleted, no job that waits, and the disks hold what the rows say. Needs nats-server and ffmpeg; cuts the network where it is root and has nftables.
+ * Nearly every upload is a file of its own, and is converted; most videos are looked at whole before they are deleted. At the end all is mended and left
+ * alone. Then every video that is kept must become ready and show every frame of its source, there is one of each, none that was deleted, no job that waits,
+ * and the disks hold what the rows say. Needs nats-server and ffmpeg; cuts the network where it is root and has nftables.
  */
 import { randomInt } from "node:crypto";
 import { copyFile, readFile } from "node:fs/promises";
@@ -53,6 +54,8 @@ nemesis.start();
 await sleep(Number(values.minutes) * 60_000);
 await nemesis.stop();
 await people.stop();
+// Whoever comes after all of it is served, too.
+await people.upload();
 say("everything runs again; waiting until every video is ready and the disks are equal to the rows");
 const seconds = await settle(cluster);
 await verify();
@@ -83,6 +86,7 @@ async function well(): Promise<void> {
       async (url) => await fetch(`${url}/api/v1/videos?q=${seed}-${turn}`, { signal: AbortSignal.timeout(5000) }),
     );
     const answers = await Promise.all(asked).catch(() => []);
+    for (const { status } of answers) if (status >= 500 && status !== 503) violations.push(`a search answered ${status}`);
     if (answers.length > 0 && answers.every(({ ok }) => ok)) return;
     await sleep(100);
   }
@@ -106,7 +110,8 @@ async function settle(of: Processes): Promise<number> {
 
 async function open(of: Processes): Promise<readonly string[]> {
   const { rows } = await pool.query<{ kind: string; state: string; count: string }>(
-    "select kind, state, count(*) from jobs where video_id is not null and state in ('queued', 'running') group by 1, 2",
+    `select kind, state, count(*) from jobs where (video_id is not null or kind in ('upload.finish', 'partition.move'))
+       and state in ('queued', 'running') group by 1, 2`,
   );
   const jobs = rows.map(({ kind, state, count }) => `${count} jobs ${kind} that are ${state}`);
   const known = await call(of.broker, ring.disks, {});
@@ -121,6 +126,8 @@ async function verify(): Promise<void> {
   const { rows } = await pool.query<{ id: string; title: string; status: string; error: unknown; deleted: boolean }>(
     "select id, title, status, error_message as error, deleted_at is not null as deleted from videos",
   );
+  for (const what of ["uploads acknowledged", "videos watched", "videos looked at whole before their deletion"])
+    if ((people.counts[what] ?? 0) === 0) violations.push(`there were no ${what}: this shows nothing`);
   const titles = Map.groupBy(rows, ({ title }) => title);
   for (const [title, all] of titles) if (all.length > 1) violations.push(`there are ${all.length} videos of "${title}"`);
   const found = new Map(rows.map((row) => [row.id, row]));

@@ -1,6 +1,7 @@
 /**
- * `npm run bench:cluster [-- --seconds 5 --rounds 3]`: what a further node brings, on this machine: searches (gateway, NATS, a node that decides, PostgreSQL)
- * and segments (gateway, disks), through one gateway and through two; segments against nginx; and a call of Moleculer against a bare request of NATS.
+ * `npm run bench:cluster [-- --seconds 5 --rounds 3]`: what a further node brings, on this machine: searches in a catalogue that is filled (gateway, NATS, a
+ * node that decides, PostgreSQL) and segments (gateway, disks), through one gateway and through two; segments against nginx; and a call of Moleculer
+ * against a bare request of NATS.
  * Everything shares the cores of this machine, also the clients, so a second gateway brings what is left of them. What it brings on a machine of its own
  * follows from the CPU that each kind of process takes for a request.
  */
@@ -11,18 +12,24 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { connect } from "nats";
+import { Client } from "pg";
 import { call } from "../../services/kernel/rpc.ts";
 import { transcoder } from "../../services/transcoder/contract.ts";
 import { segmentAddresses, untilStatus, uploadFile } from "../../test/support/client.ts";
+import { fillLibrary } from "../../test/support/library.ts";
 import { makeSource } from "../../test/support/media.ts";
 import { startProcesses, type Processes } from "../../test/support/processes.ts";
 import { removeFolder, temporaryFolder } from "../../test/support/tritontube.ts";
-import { HttpClient, loadWith, type Figures } from "../http-load.ts";
+import { HttpClient, loadWith, type Answer, type Figures } from "../http-load.ts";
 import { startNginx } from "../nginx.ts";
 import { cpuSeconds, family } from "../processes.ts";
 import { median } from "../statistics.ts";
 
 const CLIENTS = 8;
+/** In the catalogue while searches are measured: they lie there until the end, and nobody works on them. */
+const VIDEOS = 20_000;
+/** Of so many lists is remembered how long they are (services/videos/lists.ts), for up to a minute: a word that comes again only after more is asked anew. */
+const REMEMBERED_MAX = 2000;
 
 const { values } = parseArgs({ options: { seconds: { type: "string", default: "5" }, rounds: { type: "string", default: "3" } } });
 const seconds = Number(values.seconds);
@@ -95,13 +102,46 @@ function round(value: number): number {
 }
 
 /** As many clients as always, over kept connections, spread over the servers. */
-async function clientsOf(urls: readonly string[], target: (turn: number) => string): Promise<Contest[string]> {
+async function clientsOf(
+  urls: readonly string[],
+  target: () => string,
+  check: (answer: Answer) => void = () => {},
+): Promise<Contest[string]> {
   const open = Array.from({ length: CLIENTS }, async (_, index) => await HttpClient.to(Number(new URL(urls[index % urls.length]!).port)));
-  return (await Promise.all(open)).map((client) => async (turn: number) => await client.get(target(turn)));
+  return (await Promise.all(open)).map((client) => async () => check(await client.get(target())));
 }
 
-/** Another one each time: answers are given again for a moment. */
-const search = (turn: number): string => `/api/v1/videos?q=film-${turn}`;
+/** Words that find videos which everybody may see, common and rare ones mixed. */
+const WORDS = `
+select word from search_vocabulary
+where exists (select from videos where search @@ search_query(word) and deleted_at is null and visibility = 'public')
+order by md5(word)`;
+
+/** What a catalogue that was filled can be searched for. */
+async function searchedWords(databaseUrl: string): Promise<readonly string[]> {
+  const client = new Client({ connectionString: databaseUrl });
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ word: string }>(WORDS);
+    if (rows.length <= REMEMBERED_MAX) throw new Error(`only ${rows.length} words find videos: what is remembered would answer`);
+    return rows.map(({ word }) => word);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Another one each time, also from one run to the next: answers are given again for a moment. */
+function searchesFor(words: readonly string[]): () => string {
+  let asked = 0;
+  return () => `/api/v1/videos?q=${words[asked++ % words.length]}`;
+}
+
+/** Looks at the first bytes alone: to read all of it would take CPU from those who are measured. */
+function holdsVideos({ body }: Answer): void {
+  const beginning = '{"data":[{';
+  if (body.toString("latin1", 0, beginning.length) !== beginning) throw new Error(`a search found no video: ${body.toString()}`);
+}
+
 const eight = <T>(one: T): T[] => Array.from({ length: CLIENTS }, () => one);
 
 const pids = (all: readonly { readonly pid: number }[]): number[] => all.map(({ pid }) => pid);
@@ -117,9 +157,16 @@ function workersOf({ nodes, disks, database, nats }: Processes): Workers {
 }
 
 async function searches(cluster: Processes): Promise<void> {
-  const { urls } = cluster;
-  const contest = { "one gateway": await clientsOf(urls.slice(0, 1), search), "two gateways": await clientsOf(urls, search) };
-  capacities("What each kind of process takes for a search", await compare("Searches", contest, workersOf(cluster)));
+  const { urls, joining } = cluster;
+  const databaseUrl = joining["DATABASE_OWNER_URL"]!;
+  await fillLibrary(databaseUrl, VIDEOS);
+  const search = searchesFor(await searchedWords(databaseUrl));
+  const contest = {
+    "one gateway": await clientsOf(urls.slice(0, 1), search, holdsVideos),
+    "two gateways": await clientsOf(urls, search, holdsVideos),
+  };
+  const title = `Searches in ${VIDEOS.toLocaleString("en")} videos`;
+  capacities("What each kind of process takes for a search", await compare(title, contest, workersOf(cluster)));
 }
 
 async function segments(cluster: Processes, folder: string): Promise<void> {

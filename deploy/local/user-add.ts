@@ -3,6 +3,7 @@
  * here and printed once. With `--token` the last line is a token for programs, and nothing else.
  */
 import { randomBytes, randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { text } from "node:stream/consumers";
 import { parseArgs } from "node:util";
@@ -40,7 +41,11 @@ async function wanted(): Promise<Wanted> {
 /** Attaches to the embedded database of a server that runs; starts it for this moment where none does. */
 async function withDatabase(config: Config, work: (database: Environment) => Promise<void>): Promise<void> {
   if (config.DATABASE_URL !== undefined) return await work({});
-  const postgres = await startPostgres({ dataDir: resolve(config.DATA_DIR), log: () => {} });
+  const dataDir = resolve(config.DATA_DIR);
+  // Whoever forgot to name the server's folder would look for the user there in vain.
+  if (!existsSync(dataDir))
+    process.stderr.write(`There was no installation in ${dataDir}: one is made. Start the server with the same DATA_DIR.\n`);
+  const postgres = await startPostgres({ dataDir, log: () => {} });
   try {
     await work({ DATABASE_URL: postgres.serviceUrl, DATABASE_OWNER_URL: postgres.url });
   } finally {

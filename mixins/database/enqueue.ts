@@ -10,6 +10,11 @@ export { PRIORITY, type JobKind } from "../../services/jobs/contract.ts";
 const PAYLOAD_BYTES_MAX = 64 * 1024;
 /** A worker may die, or be cut off, a few times before the work itself is the suspect. */
 const ATTEMPTS_MAX = 5;
+/**
+ * `maxAttempts` of what is never given up, whatever it fails with. Half of what the column holds: nodes of a former version add to it, and their claims would
+ * fail where the sum is too much for it.
+ */
+export const UNTIL_DONE = 2 ** 30;
 
 export interface NewJob {
   readonly kind: JobKind;

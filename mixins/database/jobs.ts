@@ -5,6 +5,7 @@
 import type { JobKind, JobReport, JobState } from "../../services/jobs/contract.ts";
 import { failure as failed } from "../../services/kernel/errors.ts";
 import type { JobRef } from "../../services/kernel/schemas.ts";
+import { UNTIL_DONE } from "./enqueue.ts";
 import { execute, one, rows, type Database, type Tx } from "./sql.ts";
 
 /** Attempt n+1 waits a random time below 2ⁿ s: random, so that what failed together does not come back together. */
@@ -55,7 +56,10 @@ export async function awaitBytes(tx: Tx, job: JobRef, bytes: number): Promise<vo
   if (changed === 0) lost();
 }
 
-/** Queued again after a while, unless the failure is final or this was the last attempt that is not excused: then failed. Answers which. */
+/**
+ * Queued again after a while, unless the failure is final or this was the last attempt that is not excused: then failed. Answers which. What has attempts
+ * until it is done is never failed.
+ */
 export async function failJob(tx: Database | Tx, job: JobRef, { failure, final, excused }: Omit<JobReport, "job">): Promise<JobState> {
   const changed = await one<{ state: JobState }>(
     tx,
@@ -63,10 +67,12 @@ export async function failJob(tx: Database | Tx, job: JobRef, { failure, final, 
        state = case when over then 'failed' else 'queued' end,
        finished_at = case when over then now() end,
        attempts = attempts - free::integer,
+       -- What is never given up stands back behind what has not failed yet.
+       priority = case when max_attempts >= ${UNTIL_DONE} then least(priority, -1) else priority end,
        run_at = now() + random() * case when free then ${EXCUSED_BACKOFF_S} else least($5, power($6, least(attempts, 30))) end * interval '1 second',
        lease_until = null,
        failure = $3::jsonb
-     from (select free, not free and ($4::boolean or attempts - unheard >= max_attempts) as over
+     from (select free, not free and max_attempts < ${UNTIL_DONE} and ($4::boolean or attempts - unheard >= max_attempts) as over
            from jobs, lateral (select $7::boolean and created_at > now() - ${EXCUSED_DAYS} * interval '1 day') as rule (free)
            where id = $1) outcome
      where id = $1 and fence = $2 and state = 'running'

@@ -25,7 +25,7 @@ export const RIGHTS: Readonly<Record<string, readonly Right[]>> = {
   rings: ["insert"],
   schema_migrations: [],
   search_vocabulary: ["insert"],
-  segments: ["insert", "update", "delete"],
+  segments: ["insert", "delete"],
   sessions: ["insert", "delete"],
   signing_keys: ["insert", "delete"],
   tokens: ["insert", "update", "delete"],

@@ -1,7 +1,7 @@
 /** A chunk as messages, and messages as a chunk. */
 import { createHash } from "node:crypto";
 import { BlockSums } from "../../proto/blocks.ts";
-import type { GetChunkResponse, PutChunkRequest } from "../../proto/gen/tritontube/disk/v1/disk.ts";
+import type { GetChunkHeader, GetChunkResponse, PutChunkHeader, PutChunkRequest } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import { failure } from "../../services/kernel/errors.ts";
 import { CHUNK_BYTES_MAX, MESSAGE_BYTES } from "../../services/kernel/limits.ts";
 
@@ -11,6 +11,8 @@ export interface ChunkRange {
   readonly offset?: number;
   /** Bytes; default: to the end. */
   readonly length?: number;
+  /** Of the whole chunk, where it is known: bytes. */
+  readonly size?: number;
 }
 
 export interface ChunkUpload {
@@ -20,21 +22,39 @@ export interface ChunkUpload {
   readonly epoch: number;
 }
 
+/** Its data are a view of the chunk's bytes. */
+export function wholeOf({ hash, bytes, epoch }: ChunkUpload): { readonly header: PutChunkHeader; readonly data: Buffer } {
+  const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return { header: { sha256: Buffer.from(hash, "hex"), size: data.length, epoch }, data };
+}
+
 /** Header, data, commit. The data are views of the chunk's bytes. */
-export function* uploadOf({ hash, bytes, epoch }: ChunkUpload): Generator<PutChunkRequest> {
-  const whole = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  yield { part: { $case: "header", value: { sha256: Buffer.from(hash, "hex"), size: whole.length, epoch } } };
-  for (let at = 0; at < whole.length; at += MESSAGE_BYTES) {
-    yield { part: { $case: "data", value: whole.subarray(at, at + MESSAGE_BYTES) } };
+export function* uploadOf(chunk: ChunkUpload): Generator<PutChunkRequest> {
+  const { header, data } = wholeOf(chunk);
+  yield { part: { $case: "header", value: header } };
+  for (let at = 0; at < data.length; at += MESSAGE_BYTES) {
+    yield { part: { $case: "data", value: data.subarray(at, at + MESSAGE_BYTES) } };
   }
   yield { part: { $case: "commit", value: {} } };
+}
+
+export type Messages = AsyncIterable<GetChunkResponse> | Iterable<GetChunkResponse>;
+
+/** A download that came at once, as it comes otherwise. */
+export function messagesOf(header: GetChunkHeader, data: Buffer): Messages {
+  return [{ part: { $case: "header", value: header } }, { part: { $case: "data", value: data } }];
+}
+
+/** Known to fit into one message. */
+export function isSmall({ offset = 0, length = 0, size = Infinity }: ChunkRange): boolean {
+  return (length === 0 ? size - offset : length) <= MESSAGE_BYTES;
 }
 
 /**
  * The data of a download as it comes. When all have come they are known to be good: CHUNK_CORRUPT when
  * they are not as many as the header promised, not what the name of a chunk says, or a part does not have the sums of its blocks.
  */
-export async function* downloadOf(messages: AsyncIterable<GetChunkResponse>, range: ChunkRange): AsyncGenerator<Buffer> {
+export async function* downloadOf(messages: Messages, range: ChunkRange): AsyncGenerator<Buffer> {
   const proof = isWhole(range) ? new NameProof(range.hash) : new SumsProof(range.offset ?? 0);
   let total = 0;
   let received = 0;

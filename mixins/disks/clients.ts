@@ -32,7 +32,7 @@ export class DiskClients {
   }
 
   close(): void {
-    for (const client of this.#clients.values()) client.close();
+    for (const client of [...this.#meaning.values(), ...this.#clients.values()]) client.close();
     this.#clients.clear();
     this.#meaning.clear();
   }

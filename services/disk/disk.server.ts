@@ -75,7 +75,8 @@ export async function startDiskServer({ store, scrubber }: DiskParts, settings: 
   });
   const health = new HealthImplementation();
   const tell = (status: "SERVING" | "NOT_SERVING") => HEALTH_NAMES.forEach((name) => health.setStatus(name, status));
-  server.addService(diskService, implementation(new DiskHandlers({ store, scrubber }, settings.zone, logger), logger));
+  const calls = new Calls((method, error) => report(logger, method, error));
+  server.addService(diskService, implementation(new DiskHandlers({ store, scrubber }, settings.zone, logger), calls));
   health.addToServer(server);
   addReflection(server);
   tell("SERVING");
@@ -92,16 +93,17 @@ export async function startDiskServer({ store, scrubber }: DiskParts, settings: 
     async stop() {
       watching.abort();
       tell("NOT_SERVING");
+      calls.endExchanges();
       await shutDown(server);
     },
   };
 }
 
-function implementation(handlers: DiskHandlers, logger: Logger): DiskServiceServer {
-  const calls = new Calls((method, error) => report(logger, method, error));
+function implementation(handlers: DiskHandlers, calls: Calls): DiskServiceServer {
   return {
     putChunk: calls.upload((messages) => handlers.putChunk(messages)),
     getChunk: calls.download((request, send) => handlers.getChunk(request, send)),
+    exchange: calls.exchange((request) => handlers.exchange(request)),
     statChunk: calls.unary((request) => handlers.statChunk(request)),
     deleteChunk: calls.unary((request) => handlers.deleteChunk(request)),
     listChunks: calls.download((request, send) => handlers.listChunks(request, send)),

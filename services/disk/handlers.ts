@@ -3,6 +3,7 @@ import type { Logger } from "pino";
 import type {
   DeleteChunkRequest,
   DeleteChunkResponse,
+  ExchangeRequest,
   GetChunkRequest,
   GetChunkResponse,
   GetDigestsRequest,
@@ -10,6 +11,7 @@ import type {
   GetDiskResponse,
   ListChunksRequest,
   ListChunksResponse,
+  PutChunkHeader,
   PutChunkRequest,
   PutChunkResponse,
   ScrubDiskRequest,
@@ -18,17 +20,22 @@ import type {
   StatChunkResponse,
 } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import { errorType, failure } from "../kernel/errors.ts";
-import { hashOf, rangeOf } from "./domain/chunk.ts";
+import { hashOf, type Range, rangeOf } from "./domain/chunk.ts";
 import { advance, opening, type PutState } from "./domain/put.ts";
 import type { Incoming } from "./files/incoming.ts";
 import type { Scrubber } from "./files/scrub.ts";
 import type { ChunkStore } from "./files/store.ts";
 import type { StoredChunk } from "./files/stored.ts";
 import { sumsIn } from "./files/sums.ts";
-import { sendPart, sendWhole } from "./grpc/download.ts";
+import { MESSAGE_BYTES } from "../kernel/limits.ts";
+import { readPiece, sendPart, sendWhole } from "./grpc/download.ts";
+import type { Answered } from "./grpc/exchange.ts";
 import { Frames } from "./grpc/frames.ts";
 
 type Send<R> = (message: R) => Promise<void>;
+type Part = Range & { readonly sums?: number[] };
+
+const NOTHING = Buffer.alloc(0);
 
 export class DiskHandlers {
   readonly #store: ChunkStore;
@@ -67,14 +74,37 @@ export class DiskHandlers {
   }
 
   async getChunk(request: GetChunkRequest, send: Send<GetChunkResponse>): Promise<void> {
+    await this.#reading(request, async (chunk, { sums, ...range }) => {
+      await send({ part: { $case: "header", value: { size: chunk.size, sums: sums ?? [] } } });
+      if (sums) await sendPart(chunk, { ...range, sums }, { send, frames: this.#frames });
+      else await sendWhole(chunk, send, this.#frames);
+    });
+  }
+
+  async exchange({ number, asked, data }: ExchangeRequest): Promise<Answered> {
+    if (asked?.$case === "get") return await this.#piece(number, asked.value);
+    if (asked?.$case !== "put") throw failure("INVALID_REQUEST", "A request of an exchange puts a chunk, or gets one.");
+    const stored = await this.putChunk(messagesOf(asked.value, data));
+    return { message: { number, answer: { $case: "stored", value: stored }, data: NOTHING } };
+  }
+
+  async #piece(number: number, request: GetChunkRequest): Promise<Answered> {
+    return await this.#reading(request, async (chunk, part) => {
+      const answer = { $case: "read" as const, value: { size: chunk.size, sums: part.sums ?? [] } };
+      if (part.end - part.start > MESSAGE_BYTES) return { message: { number, answer, data: NOTHING } };
+      const frame = this.#frames.take();
+      const data = await readPiece(chunk, part, frame);
+      return { message: frame.answer({ number, answer, data }), sent: () => this.#frames.give(frame) };
+    });
+  }
+
+  /** With sums for a part of a chunk, without for all of it: that has its name. CHUNK_NOT_FOUND, CHUNK_CORRUPT, RANGE_NOT_SATISFIABLE. */
+  async #reading<T>(request: GetChunkRequest, work: (chunk: StoredChunk, part: Part) => Promise<T>): Promise<T> {
     const chunk = await this.#store.read(hashOf(request.sha256));
     try {
       const range = rangeOf(request, chunk.size);
-      const whole = request.offset === 0 && request.length === 0;
-      const sums = whole ? [] : await sumsIn(chunk, await this.#store.sums.of(chunk), range);
-      await send({ part: { $case: "header", value: { size: chunk.size, sums } } });
-      if (whole) await sendWhole(chunk, send, this.#frames);
-      else await sendPart(chunk, { ...range, sums }, { send, frames: this.#frames });
+      const isWhole = request.offset === 0 && request.length === 0;
+      return await work(chunk, isWhole ? range : { ...range, sums: await sumsIn(chunk, await this.#store.sums.of(chunk), range) });
     } catch (error) {
       if (errorType(error) === "CHUNK_CORRUPT") await this.#quarantine(chunk);
       throw error;
@@ -119,4 +149,13 @@ export class DiskHandlers {
     const moved = await this.#store.quarantine(chunk);
     this.#logger.warn({ chunk: chunk.hash, moved }, "a chunk is corrupt");
   }
+}
+
+/** A chunk that came at once, as it comes otherwise. */
+async function* messagesOf(header: PutChunkHeader, data: Buffer): AsyncGenerator<PutChunkRequest> {
+  if (data.length > MESSAGE_BYTES)
+    throw failure("INVALID_REQUEST", `${data.length} bytes of a chunk are more than a request of an exchange has.`);
+  yield { part: { $case: "header", value: header } };
+  yield { part: { $case: "data", value: data } };
+  yield { part: { $case: "commit", value: {} } };
 }

@@ -11,7 +11,7 @@ import { byId, nothing, whole } from "./domain/parameters.ts";
 import { videoDocument } from "./domain/video.ts";
 import { ok, type Reply } from "./http/reply.ts";
 import { playbackQuery } from "./playback-routes.ts";
-import { disguised } from "./plays.ts";
+import { disguised } from "./teller.ts";
 import { route, type GatewayState } from "./state.ts";
 
 const tag = "Analytics";
@@ -45,7 +45,7 @@ export const analyticsRoutes: readonly Route<GatewayState>[] = [
     params: byId,
     query: reportQuery,
     body: { json: viewingReport },
-    answers: { 202: { description: "It counts." } },
+    answers: { 202: { description: "It was taken. What lies outside of the video, or of the last hours, counts nothing." } },
     errors: ["VIDEO_NOT_FOUND", "VIDEO_NOT_PLAYABLE", "SIGNATURE_INVALID"],
     handler: reportViewing,
   }),

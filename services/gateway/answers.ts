@@ -7,10 +7,15 @@ import type { Content } from "./http/reply.ts";
 const FRESH_MS = 2000;
 /** How old one may be of videos that nobody works on, where no event is lost since all services are in this process. Then views are told as late. */
 const STEADY_MS = 30_000;
-/** From this share of its time on an answer is made anew by whoever asks for it, while all go on getting the one before: who asks for what others ask for never waits. */
+/**
+ * From this share of its time on a list is made anew by whoever asks for it, while all go on getting the one before: who asks for what others ask for never
+ * waits. A video is one row, found by its key: to wait for that takes a millisecond, and to make it anew earlier only makes it oftener.
+ */
 const RENEWED_AT = 0.5;
 /** So many at once: a list holds up to three connections to the database, of eight, and two are always left to those who do wait. */
 const RENEWALS_MAX = 2;
+/** The clock is read so often, ms: every time it is read, a timer says when that is too old. */
+const CLOCK_MS = 100;
 /** 10,000 videos, or 1000 lists of twenty. */
 const BYTES_MAX = 32 * 1024 * 1024;
 /** Of one that is longer, few can be kept: a hundred videos with the longest descriptions. */
@@ -48,21 +53,20 @@ export class Answers {
 
   /** The same for everybody who may see it. What `load` fails with, and VIDEO_NOT_FOUND. */
   async video(as: Principal, id: string, load: () => Promise<Made<OwnedAnswer>>): Promise<Content> {
+    const kept = this.#videos.get(id)?.answer;
+    if (kept && maySee(as, kept.of)) return kept.content;
     const place = { shelf: this.#videos, key: id, changes: () => this.#changes };
-    const flight = `video ${sightOf(as)} ${id}`;
-    const kept = this.#videos.get(id);
-    if (!kept || !maySee(as, kept.answer.of)) return (await this.#once(flight, place, load)).content;
-    this.#renewWhenDue(kept, flight, place, load);
-    return kept.answer.content;
+    return (await this.#once(`video ${sightOf(as)} ${id}`, place, load)).content;
   }
 
   /** `question` is everything that the list depends on, but who asks. */
   async list(as: Principal, question: string, load: () => Promise<Made<Content>>): Promise<Content> {
     const key = `${sightOf(as)} ${question}`;
-    const place = { shelf: this.#lists, key, changes: () => this.#listChanges };
     const kept = this.#lists.get(key);
+    if (kept && !this.#isDue(kept)) return kept.answer;
+    const place = { shelf: this.#lists, key, changes: () => this.#listChanges };
     if (!kept) return await this.#once(key, place, load);
-    this.#renewWhenDue(kept, key, place, load);
+    this.#renew(kept, place, load);
     return kept.answer;
   }
 
@@ -80,16 +84,19 @@ export class Answers {
     this.#videos.delete(id);
   }
 
+  #isDue({ renewing, renewAt }: Kept<Content>): boolean {
+    return !renewing && performance.now() >= renewAt && this.#renewals < RENEWALS_MAX;
+  }
+
   /** Nobody waits for it: what fails is tried again by the next who asks, until the one before is too old. */
-  #renewWhenDue<V extends object>(kept: Kept<V>, flight: string, place: Place<V>, load: () => Promise<Made<V>>): void {
-    if (kept.renewing || performance.now() < kept.renewAt || this.#renewals === RENEWALS_MAX) return;
+  #renew(kept: Kept<Content>, place: Place<Content>, load: () => Promise<Made<Content>>): void {
     kept.renewing = true;
     this.#renewals++;
     const ended = (): void => {
       kept.renewing = false;
       this.#renewals--;
     };
-    this.#once(flight, place, load).then(ended, ended);
+    this.#once(place.key, place, load).then(ended, ended);
   }
 
   async #once<V extends object>(flight: string, { shelf: shelved, key, changes }: Place<V>, load: () => Promise<Made<V>>): Promise<V> {
@@ -130,6 +137,7 @@ interface Place<V extends object> {
 
 function shelf<V extends object>(contentOf: (answer: V) => Content): LRUCache<string, Kept<V>> {
   return new LRUCache({
+    ttlResolution: CLOCK_MS,
     maxSize: BYTES_MAX,
     maxEntrySize: ANSWER_BYTES_MAX,
     // Whoever asks for it compressed has that kept beside it (http/compression.ts).
@@ -138,6 +146,6 @@ function shelf<V extends object>(contentOf: (answer: V) => Content): LRUCache<st
 }
 
 /** Those of one sight see the same. */
-function sightOf({ role, id }: Principal): string {
-  return role === "admin" ? role : `${role} ${id}`;
+function sightOf({ role, id, watches = "" }: Principal): string {
+  return role === "admin" ? role : `${role} ${id} ${watches}`;
 }

@@ -6,6 +6,7 @@ import { hasRole, type Principal, type Role } from "../kernel/principal.ts";
 import type { Caller } from "../kernel/rpc.ts";
 import type { Identity } from "../users/contract.ts";
 import { accepts } from "./domain/accept.ts";
+import { refusalWords } from "./domain/wording.ts";
 import type { Client } from "./http/client.ts";
 import { readJson } from "./http/json.ts";
 import { send, targetOf, type Reply } from "./http/reply.ts";
@@ -71,8 +72,10 @@ export interface Route<S, P extends z.ZodType = z.ZodType, Q extends z.ZodType =
   /** What the segments of the path may be: the same for each method of a path. Anything else is no address at all. */
   readonly params: P;
   readonly query: Q;
-  /** Headers that the handler reads, with what they say. */
+  /** Headers that the handler reads, with what they say. Those of conditions and ranges follow from the answers. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Those of them without which it is refused. */
+  readonly neededHeaders?: readonly string[];
   readonly body?: RequestBody<B>;
   readonly answers: Readonly<Record<number, RouteAnswer>>;
   /** What it may fail with, besides what every route may. */
@@ -138,6 +141,7 @@ async function answer<S>(routes: readonly Route<S>[], keeper: Doorkeeper<S>, { r
     await send(req, res, optionsOf(routes, req, res));
     return;
   }
+  if (route.method === "OPTIONS") res.setHeader("Allow", methodsOf(routes));
   const raw = queryOf(targetOf(req));
   const admitted = await keeper.admit({ req, res, caller, route, limit: limitOf(route, raw), params, signature: raw["signature"] });
   authorise(admitted.as, route.needs, req);
@@ -159,12 +163,16 @@ function timed(caller: Caller, res: ServerResponse): Caller {
   };
 }
 
-async function handle<S>(route: Route<S>, keeper: Doorkeeper<S>, request: Request): Promise<Reply> {
-  if (!changes(route)) return await audited(route, keeper, request);
+function handle<S>(route: Route<S>, keeper: Doorkeeper<S>, request: Request): Promise<Reply> {
+  const handled = route.audit ? audited(route, keeper, request) : route.handler(keeper.state, request);
+  return changes(route) ? told(handled, keeper, request) : handled;
+}
+
+async function told<S>(handled: Promise<Reply>, keeper: Doorkeeper<S>, { params }: Request): Promise<Reply> {
   try {
-    return await audited(route, keeper, request);
+    return await handled;
   } finally {
-    keeper.changed(request.params);
+    keeper.changed(params);
   }
 }
 
@@ -174,7 +182,6 @@ function changes<S>({ method, limit }: Route<S>): boolean {
 }
 
 async function audited<S>(route: Route<S>, keeper: Doorkeeper<S>, request: Request): Promise<Reply> {
-  if (!route.audit) return await route.handler(keeper.state, request);
   try {
     const reply = await route.handler(keeper.state, request);
     await keeper.audit(route, request, "done");
@@ -202,17 +209,24 @@ function authorise(as: Principal, needs: Role, { headers }: IncomingMessage): vo
   throw failure("FORBIDDEN", `This takes the role ${needs}; yours is ${as.role}.`);
 }
 
-function optionsOf<S>(routes: readonly Route<S>[], req: IncomingMessage, res: ServerResponse): Reply {
+function methodsOf<S>(routes: readonly Route<S>[]): string {
   const methods = routes.flatMap(({ method }) => (method === "GET" ? [method, "HEAD"] : [method]));
-  const allow = [...new Set([...methods, "OPTIONS"])].join(", ");
+  return [...new Set([...methods, "OPTIONS"])].join(", ");
+}
+
+function optionsOf<S>(routes: readonly Route<S>[], req: IncomingMessage, res: ServerResponse): Reply {
+  const allow = methodsOf(routes);
   if (req.method === "OPTIONS") return { status: 204, headers: { Allow: allow } };
   res.setHeader("Allow", allow);
   throw failure("METHOD_NOT_ALLOWED", `This address takes ${allow}.`);
 }
 
+/** Where a schema has no words of its own. */
+const WORDS = { error: refusalWords };
+
 /** `%2F` is decoded, too: a segment may hold anything, so it is nothing until its schema has said what it is. */
 function pathParams<S>(routes: readonly Route<S>[], segments: Asked["segments"]): unknown {
-  const parsed = routes[0]?.params.safeParse(segments);
+  const parsed = routes[0]?.params.safeParse(segments, WORDS);
   if (parsed?.success) return parsed.data;
   const fields = fieldErrors(parsed?.error);
   throw failure("ROUTE_NOT_FOUND", `There is nothing at this address: ${sentence(fields)}.`, { fields });
@@ -232,7 +246,7 @@ function queryOf(target: string): Record<string, string | string[]> {
 
 /** INVALID_REQUEST with every field that the schema refuses, unknown ones too. */
 export function checked<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
-  const parsed = schema.safeParse(value);
+  const parsed = schema.safeParse(value, WORDS);
   if (parsed.success) return parsed.data;
   const fields = fieldErrors(parsed.error);
   throw failure("INVALID_REQUEST", `The request is not valid: ${sentence(fields)}.`, { fields });

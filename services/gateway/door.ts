@@ -26,15 +26,20 @@ interface DoorOptions {
   readonly config: Pick<Config, "HOST" | "AUTH_MODE" | "CORS_ORIGINS">;
 }
 
+/** What is known of who asks, on the request itself: weak maps beside it are work for the collector of garbage at every request. */
+const ASKER = Symbol("asker");
+interface Asker {
+  readonly client: Client;
+  user: string | null;
+}
+type Asking = IncomingMessage & { [ASKER]?: Asker };
+
 /** The pattern of the address, in which nobody's words are. */
 const doingOf = ({ method, route }: IncomingMessage & { readonly route?: string }): string => `${method} ${route ?? "none"}`;
 
 export class Door implements Doorkeeper<GatewayState> {
   readonly state: GatewayState;
   readonly #options: DoorOptions;
-  readonly #users = new WeakMap<IncomingMessage, string>();
-  /** As it was at first: a request of HTTP/2 that is over has no connection any more to ask. */
-  readonly #clients = new WeakMap<IncomingMessage, Client>();
 
   constructor(options: DoorOptions) {
     this.state = options.state;
@@ -44,13 +49,14 @@ export class Door implements Doorkeeper<GatewayState> {
   /** What is wrong is counted where it comes from, what is right for the user, wherever that is. */
   async admit({ req, res, caller, route, limit, params, signature }: Parameters<Doorkeeper<GatewayState>["admit"]>[0]): Promise<Admitted> {
     const { limits, state } = this.#options;
-    const client = this.#clientOf(req);
+    const asker = this.#askerOf(req);
+    const { client } = asker;
     const { as, identity } = await this.#identify(caller, req, res, client);
     limits.admit(limit, () => as.id ?? countedAs(client.address), res);
-    if (as.id !== null) this.#users.set(req, as.id);
+    asker.user = as.id;
     const videoId = (params as { id?: unknown }).id;
     // The route's own schema refuses whatever is not one text.
-    if (route.tag !== "Playback" || typeof signature !== "string" || typeof videoId !== "string") return { as, identity, client };
+    if (!takesSignature(route) || typeof signature !== "string" || typeof videoId !== "string") return { as, identity, client };
     return { as: await state.identities.bearing(caller, as, { signature, videoId }), identity, client };
   }
 
@@ -88,7 +94,7 @@ export class Door implements Doorkeeper<GatewayState> {
   /** Whether a request goes on to its route: pages of others are answered here. */
   open(req: IncomingMessage, res: ServerResponse): boolean {
     const { HOST, AUTH_MODE, CORS_ORIGINS: origins = [] } = this.#options.config;
-    this.#clientOf(req);
+    this.#askerOf(req);
     try {
       letIn(req, res, origins);
       refuseForeign(req, { listensOn: HOST, origins, signIn: AUTH_MODE !== "none" });
@@ -110,15 +116,14 @@ export class Door implements Doorkeeper<GatewayState> {
   }
 
   /** The one line that the log has of each request. Queries stay out of it: they may hold signatures. */
-  tell(req: IncomingMessage & { readonly route?: string }, { dependencies, ...request }: FinishedRequest): void {
-    const who = { user: this.#users.get(req) ?? null, client: this.#clientOf(req).address };
-    this.#options.logger.info({ ...request, route: req.route ?? "none", ...who, dependencies }, "request");
+  tell(req: IncomingMessage & { readonly route?: string }, request: FinishedRequest): void {
+    const { user, client } = this.#askerOf(req);
+    this.#options.logger.info({ ...request, route: req.route ?? "none", user, client: client.address }, "request");
   }
 
-  #clientOf(req: IncomingMessage): Client {
-    const client = this.#clients.get(req) ?? this.#options.clients.of(req);
-    this.#clients.set(req, client);
-    return client;
+  /** As it was at first: a request of HTTP/2 that is over has no connection any more to ask. */
+  #askerOf(req: Asking): Asker {
+    return (req[ASKER] ??= { client: this.#options.clients.of(req), user: null });
   }
 
   async #identify(caller: Caller, req: IncomingMessage, res: ServerResponse, client: Client): ReturnType<GatewayState["identities"]["of"]> {
@@ -130,4 +135,8 @@ export class Door implements Doorkeeper<GatewayState> {
       throw error;
     }
   }
+}
+
+function takesSignature({ query }: Route<GatewayState>): boolean {
+  return Object.hasOwn((query as { shape?: object }).shape ?? {}, "signature");
 }

@@ -120,16 +120,16 @@ const gateway: ServiceSchema<Record<string, unknown>, Record<string, never>, Rec
     this.parts.limits.start((error) =>
       this.logger.warn({ reason: messageOf(error) }, "the shared count of requests cannot be reached; counting alone"),
     );
-    this.parts.viewings.start((error) => this.logger.warn({ reason: messageOf(error) }, "viewings cannot be told"));
-    this.parts.plays.start((error) => this.logger.warn({ reason: messageOf(error) }, "views cannot be told; trying again"));
+    this.parts.viewings.teller.start((error) => this.logger.warn({ reason: messageOf(error) }, "viewings cannot be told"));
+    this.parts.plays.teller.start((error) => this.logger.warn({ reason: messageOf(error) }, "views cannot be told; trying again"));
   },
 
   async stopped() {
     this.parts.waiting.close();
     await this.parts.live.stop();
     await this.parts.limits.stop();
-    await this.parts.plays.stop();
-    await this.parts.viewings.stop();
+    await this.parts.plays.teller.stop();
+    await this.parts.viewings.teller.stop();
     await this.http.close();
   },
 };

@@ -12,7 +12,7 @@ import type { LimitClass } from "./dispatch.ts";
 import { pour, type Bucket, type Quota } from "./domain/bucket.ts";
 
 /** Counts of a minute each. A page that shows a list and watches it being processed asks twice a second; a player of 2 s segments in two renditions, likewise. */
-const quotas: Readonly<Record<Exclude<LimitClass, "none"> | "credentials", Quota>> = {
+export const quotas: Readonly<Record<Exclude<LimitClass, "none"> | "credentials", Quota>> = {
   read: { requests: 600, seconds: 60 },
   write: { requests: 120, seconds: 60 },
   upload: { requests: 60, seconds: 60 },

@@ -4,6 +4,7 @@ import { ERRORS, type ErrorType } from "../kernel/errors.ts";
 import type { Role } from "../kernel/principal.ts";
 import type { Route, RouteAnswer } from "./dispatch.ts";
 import { problemSchema } from "./domain/documents.ts";
+import { quotas } from "./limits.ts";
 import type { GatewayState } from "./state.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -26,9 +27,31 @@ const chapters: readonly (readonly [name: string, description: string])[] = [
 
 const ABOUT = `Everything that a TritonTube can be asked. Times are RFC 3339 in UTC, durations seconds, sizes bytes.
 
-Good answers are \`{"data": …}\`, lists with a \`meta\` beside it; refusals are problem documents (RFC 9457) with a stable \`code\`. \`HEAD\` works wherever \`GET\` does. An unknown parameter or member is refused, never ignored. Each answer has an \`X-Request-Id\`: a client's own is kept when it is 8 to 64 characters of \`[A-Za-z0-9._-]\`. Where requests are limited, \`RateLimit\` says what is left.
+Good answers are \`{"data": …}\`, lists with a \`meta\` beside it; refusals are problem documents (RFC 9457) with a stable \`code\`. \`HEAD\` works wherever \`GET\` does; a method that an address does not take is refused with 405, and \`Allow\` names those that it takes. An unknown parameter, or member of a body, is refused, never ignored; a body that is not asked for is not read. Each answer has an \`X-Request-Id\`: a client's own is kept when it is 8 to 64 characters of \`[A-Za-z0-9._-]\`. 
+How often one may ask is counted for each user, or address, and kind of operation; an operation names its kind. \`RateLimit\` says what is left, and 429 in \`Retry-After\` when there is more. ${quotasInWords()}.
+
+Beside these operations \`/api/v1/live\` is a WebSocket, which tells of many videos and uploads at once: send \`{"subscribe": ["video:ID", "upload:ID"]}\` or \`{"unsubscribe": …}\`.
 
 Who has to sign in depends on the server (\`AUTH_MODE\`): \`GET /api/v1/session\` tells. Operations name the least role that may ask: \`anonymous\`, \`viewer\`, \`uploader\`, \`admin\`.`;
+
+function quotasInWords(): string {
+  const words = Object.entries(quotas).map(([name, { requests, seconds }]) => `\`${name}\` ${requests} in ${seconds} s`);
+  return words.join(", ");
+}
+
+/** Headers of every answer of a kind: of requests, by what the answer is, and of refusals. */
+const CONDITION = { "If-None-Match": "An `ETag` that was answered before: while it is still the same, the answer is 304 without a body." };
+const RANGE = {
+  Range: "One part of the bytes: `bytes=0-499`, `bytes=500-` or `bytes=-500`. Several at once are answered with all of it.",
+  "If-Range": "An `ETag`: where the bytes are no longer those, all of them are answered.",
+};
+const RETRY_AFTER = { "Retry-After": "Seconds after which to ask again." };
+const OF_REFUSALS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  401: { "WWW-Authenticate": "How to sign in." },
+  416: { "Content-Range": "How many bytes there are: `bytes */1000`." },
+  429: RETRY_AFTER,
+  503: RETRY_AFTER,
+};
 
 /** What any request may be answered. */
 const ALWAYS: readonly ErrorType[] = [
@@ -108,7 +131,11 @@ function securityOf(needs: Role): readonly Json[] {
   return needs === "anonymous" ? [{}, ...shown] : shown;
 }
 
-function parametersOf({ path, params, query, headers = {} }: Route<GatewayState>, schemas: Schemas): readonly Json[] {
+function parametersOf(
+  { path, params, query, answers, headers, neededHeaders = [] }: Route<GatewayState>,
+  schemas: Schemas,
+): readonly Json[] {
+  const said = { ...headers, ...(answers[304] ? CONDITION : {}), ...(answers[206] ? RANGE : {}) };
   const inPath = propertiesOf(schemas.of(params, "input")).filter(({ name }) => new RegExp(`:${name}\\b`).test(path));
   return [
     ...inPath.map(({ name, schema }) => ({ name, in: "path", required: true, schema })),
@@ -119,10 +146,10 @@ function parametersOf({ path, params, query, headers = {} }: Route<GatewayState>
       ...(description === undefined ? {} : { description }),
       schema,
     })),
-    ...Object.entries(headers).map(([name, description]) => ({
+    ...Object.entries(said).map(([name, description]) => ({
       name,
       in: "header",
-      required: false,
+      required: neededHeaders.includes(name),
       description,
       schema: { type: "string" },
     })),
@@ -145,7 +172,8 @@ function bodyOf({ json, streams = [], form }: NonNullable<Route<GatewayState>["b
     ...(json ? [["application/json", { schema: schemas.of(json, "input") }] as const] : []),
     ...streams.map((type) => [type, type === "multipart/form-data" && form ? { schema: formOf(form, schemas) } : {}] as const),
   ];
-  return { required: true, content: Object.fromEntries(content) };
+  // Who sends no body sends an empty object (http/json.ts).
+  return { required: !json?.safeParse({}).success, content: Object.fromEntries(content) };
 }
 
 /** Fields first, then files: the server reads the form as it comes. */
@@ -156,14 +184,14 @@ function formOf(form: z.ZodType, schemas: Schemas): Json {
 }
 
 function responsesOf(route: Route<GatewayState>, schemas: Schemas): Json {
-  const good = Object.entries(route.answers).map(([status, answer]) => [status, answerOf(answer, schemas)] as const);
+  const good = Object.entries(route.answers).map(([status, answer]) => [status, answerOf(answer, status, schemas)] as const);
   const taken = new Set(good.map(([status]) => status));
   const bad = [...Map.groupBy(codesOf(route), (code) => String(ERRORS[code].status))]
     .filter(([status]) => !taken.has(status))
-    .map(([status, codes]) => [status, refusalOf(codes, schemas)] as const);
+    .map(([status, codes]) => [status, refusalOf(status, codes, schemas)] as const);
   const mixed = good.map(([status, answer]) => {
     const codes = codesOf(route).filter((code) => String(ERRORS[code].status) === status);
-    return [status, codes.length === 0 ? answer : withRefusal(answer, codes, schemas)] as const;
+    return [status, codes.length === 0 ? answer : withRefusal(answer, refusalOf(status, codes, schemas))] as const;
   });
   return Object.fromEntries([...mixed, ...bad].toSorted(([a], [b]) => Number(a) - Number(b)));
 }
@@ -186,12 +214,13 @@ function codesOf(route: Route<GatewayState>): readonly ErrorType[] {
   ];
 }
 
-function answerOf({ description, json, media, headers = {} }: RouteAnswer, schemas: Schemas): Json {
+function answerOf({ description, json, media, headers = {} }: RouteAnswer, status: string, schemas: Schemas): Json {
   const types = json ? ["application/json"] : [media ?? []].flat();
   const schema = json ? { schema: schemas.of(json, "output") } : {};
+  const told = { ...(["206", "304"].includes(status) ? { ETag: "Names the bytes." } : {}), ...headers };
   return {
     description,
-    ...(Object.keys(headers).length > 0 ? { headers: headersOf(headers) } : {}),
+    ...(Object.keys(told).length > 0 ? { headers: headersOf(told) } : {}),
     ...(types.length === 0 ? {} : { content: Object.fromEntries(types.map((type) => [type, schema])) }),
   };
 }
@@ -200,15 +229,16 @@ function headersOf(headers: Readonly<Record<string, string>>): Json {
   return Object.fromEntries(Object.entries(headers).map(([name, description]) => [name, { description, schema: { type: "string" } }]));
 }
 
-function refusalOf(codes: readonly ErrorType[], schemas: Schemas): Json {
+function refusalOf(status: string, codes: readonly ErrorType[], schemas: Schemas): Json {
   const description = codes.map((code) => `\`${code}\`: ${ERRORS[code].title}`).join("\n\n");
-  return { description, "x-codes": codes, content: { "application/problem+json": { schema: schemas.of(problemSchema, "output") } } };
+  const headers = OF_REFUSALS[status];
+  const content = { "application/problem+json": { schema: schemas.of(problemSchema, "output") } };
+  return { description, "x-codes": codes, ...(headers ? { headers: headersOf(headers) } : {}), content };
 }
 
 /** A status that is both an answer and a refusal: a part of the server is down, and the report says so. */
-function withRefusal(answer: Json, codes: readonly ErrorType[], schemas: Schemas): Json {
-  const refusal = refusalOf(codes, schemas);
-  return { ...answer, "x-codes": codes, content: { ...(answer["content"] as object), ...(refusal["content"] as object) } };
+function withRefusal(answer: Json, refusal: Json): Json {
+  return { ...refusal, ...answer, content: { ...(answer["content"] as object), ...(refusal["content"] as object) } };
 }
 
 /** JSON Schemas of ours, with those that have a name in one place. */
@@ -225,8 +255,9 @@ class Schemas {
   }
 }
 
-/** What stands in an address as text and means something else is that here: domain/parameters.ts says so in the metadata. */
-function override({ jsonSchema }: { jsonSchema: Record<string, unknown> }): void {
+/** What stands in an address as text and means something else is that here: domain/parameters.ts says so in the metadata. So is what it is when it is left out. */
+function override({ jsonSchema, zodSchema }: { jsonSchema: Record<string, unknown>; zodSchema: z.core.$ZodType }): void {
+  if (zodSchema instanceof z.ZodDefault) jsonSchema["default"] = zodSchema.def.defaultValue;
   const type = ["integer", "number", "boolean"].find((name) => jsonSchema[name] !== undefined);
   if (type !== undefined) {
     const meaning = jsonSchema[type];

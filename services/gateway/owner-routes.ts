@@ -23,12 +23,18 @@ import { videoReply } from "./video-routes.ts";
 const video = `${API}/videos/:id`;
 const owned = { tag: "Videos", needs: "uploader", limit: "write", query: nothing } as const;
 
+const unedited = { "If-Match": "The ETag of the video as it was read: if somebody has edited it since, nothing is done." };
+
 /** What can be said anew of a video. What is left out stays as it is. */
 const said = z
   .strictObject({
-    title: z.string().transform(cleanLine).pipe(z.string().min(1).max(200)),
-    description: z.string().transform(cleanText).pipe(z.string().max(5000)),
-    tags: z.array(z.string().max(50)).max(30).transform(uniqueTags),
+    title: z.string().transform(cleanLine).pipe(z.string().min(1).max(200)).describe("1 to 200 characters in one line"),
+    description: z.string().transform(cleanText).pipe(z.string().max(5000)).describe("up to 5000 characters, in lines"),
+    tags: z
+      .array(z.string().max(50))
+      .max(30)
+      .transform(uniqueTags)
+      .describe("up to 30, of up to 50 characters each, in the place of those before"),
     visibility: z.enum(["public", "unlisted", "private"]),
   })
   .partial();
@@ -63,7 +69,7 @@ export const ownerRoutes: readonly Route<GatewayState>[] = [
     path: video,
     summary: "Changes what is said of a video.",
     params: byId,
-    headers: { "If-Match": "The ETag of the video as it was read: if somebody has edited it since, nothing is changed." },
+    headers: unedited,
     body: { json: said },
     answers: { 200: { description: "The video as it is now.", json: one(videoSchema), headers: { ETag: "Names this edition." } } },
     errors: ["VIDEO_NOT_FOUND", "VIDEO_CHANGED"],
@@ -77,8 +83,9 @@ export const ownerRoutes: readonly Route<GatewayState>[] = [
     summary: "Puts a video into the trash: it is gone from every list and from playback at once.",
     params: byId,
     query: purgeQuery,
+    headers: unedited,
     answers: { 204: { description: "It is gone." } },
-    errors: ["VIDEO_NOT_FOUND"],
+    errors: ["VIDEO_NOT_FOUND", "VIDEO_CHANGED"],
     audit: ({ query }) => ({ ...query }),
     handler: removeVideo,
   }),
@@ -89,7 +96,7 @@ export const ownerRoutes: readonly Route<GatewayState>[] = [
     path: `${video}/restore`,
     summary: "Takes a video out of the trash, as it was.",
     params: byId,
-    answers: { 200: { description: "The video.", json: one(videoSchema) } },
+    answers: { 200: { description: "The video.", json: one(videoSchema), headers: { ETag: "Names this edition." } } },
     errors: ["VIDEO_NOT_FOUND"],
     audit: () => ({}),
     handler: async (_, { caller, as, params: { id } }) => videoReply(await call(caller, videos.restore, { id, as })),
@@ -101,7 +108,7 @@ export const ownerRoutes: readonly Route<GatewayState>[] = [
     path: `${video}/retry`,
     summary: "Processes a failed video again, from where it failed.",
     params: byId,
-    answers: { 200: { description: "The video.", json: one(videoSchema) } },
+    answers: { 200: { description: "The video.", json: one(videoSchema), headers: { ETag: "Names this edition." } } },
     errors: ["VIDEO_NOT_FOUND", "VIDEO_NOT_FAILED"],
     handler: async (_, { caller, as, params: { id } }) => videoReply(await call(caller, videos.retry, { id, as })),
   }),
@@ -152,11 +159,12 @@ export const ownerRoutes: readonly Route<GatewayState>[] = [
     id: "putCaptions",
     method: "PUT",
     path: `${video}/captions/:language.vtt`,
-    summary: "Gives a video captions in a language, in the place of those that it had.",
+    summary: "Gives a video captions in a language, in the place of those that it had: at most 2 MiB.",
     params: captions,
+    headers: unedited,
     body: { streams: ["text/vtt", "application/x-subrip"] },
     answers: { 204: { description: "They are stored, and appear in both manifests." } },
-    errors: ["VIDEO_NOT_FOUND", "CAPTIONS_INVALID", "UPLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"],
+    errors: ["VIDEO_NOT_FOUND", "VIDEO_CHANGED", "CAPTIONS_INVALID", "UPLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"],
     handler: putCaptions,
   }),
   route({
@@ -166,11 +174,12 @@ export const ownerRoutes: readonly Route<GatewayState>[] = [
     path: `${video}/captions/:language.vtt`,
     summary: "Takes the captions in a language from a video.",
     params: captions,
+    headers: unedited,
     answers: { 204: { description: "They are gone." } },
-    errors: ["VIDEO_NOT_FOUND", "CAPTIONS_NOT_FOUND"],
+    errors: ["VIDEO_NOT_FOUND", "VIDEO_CHANGED", "CAPTIONS_NOT_FOUND"],
     audit: ({ params: { language } }) => ({ language }),
-    handler: async (_, { caller, as, params }) => {
-      await call(caller, videos.removeCaptions, { ...params, as });
+    handler: async (_, { req, caller, as, params }) => {
+      await call(caller, videos.removeCaptions, { ...params, as, ...unlessEdited({ req, params }) });
       return { status: 204 };
     },
   }),
@@ -183,19 +192,23 @@ function given(set: Said): Said {
   return Object.fromEntries(Object.entries(set).filter(([, value]) => value !== undefined));
 }
 
+function unlessEdited({ req: { headers }, params: { id } }: Pick<Request<{ id: string }>, "req" | "params">): { editions?: number[] } {
+  const editions = editionsOf(headers["if-match"], id);
+  return editions ? { editions } : {};
+}
+
 async function editVideo(
   _: GatewayState,
   { req, caller, as, params: { id }, body }: Request<{ id: string }, unknown, Said>,
 ): Promise<Reply> {
-  const editions = editionsOf(req.headers["if-match"]);
-  return videoReply(await call(caller, videos.edit, { id, as, set: given(body), ...(editions ? { editions } : {}) }));
+  return videoReply(await call(caller, videos.edit, { id, as, set: given(body), ...unlessEdited({ req, params: { id } }) }));
 }
 
 async function removeVideo(
   _: GatewayState,
-  { caller, as, params: { id }, query }: Request<{ id: string }, z.output<typeof purgeQuery>>,
+  { req, caller, as, params: { id }, query }: Request<{ id: string }, z.output<typeof purgeQuery>>,
 ): Promise<Reply> {
-  await call(caller, query.purge === true ? videos.purge : videos.remove, { id, as });
+  await call(caller, query.purge === true ? videos.purge : videos.remove, { id, as, ...unlessEdited({ req, params: { id } }) });
   return { status: 204 };
 }
 
@@ -248,6 +261,7 @@ async function source(_: GatewayState, { caller, as, params: { id } }: Request<{
 }
 
 async function putCaptions(_: GatewayState, { req, res, caller, as, params }: Request<{ id: string; language: string }>): Promise<Reply> {
+  const editions = unlessEdited({ req, params });
   const type = req.headers["content-type"]?.split(";", 1)[0]?.trim().toLowerCase() ?? "";
   if (!["text/vtt", "application/x-subrip"].includes(type)) {
     throw failure("UNSUPPORTED_MEDIA_TYPE", "Send captions as text/vtt or application/x-subrip.");
@@ -260,6 +274,6 @@ async function putCaptions(_: GatewayState, { req, res, caller, as, params }: Re
   if (!mayChange(as, await call(caller, videos.get, { id: params.id, as })))
     throw failure("FORBIDDEN", "Only its owner may do this to a video.");
   const { blob, size } = await call(caller, storage.put, { bytes: text });
-  await call(caller, videos.putCaptions, { ...params, as, blob, size });
+  await call(caller, videos.putCaptions, { ...params, as, ...editions, blob, size });
   return { status: 204 };
 }

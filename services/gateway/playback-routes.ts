@@ -8,7 +8,7 @@ import type { Request, Route, RouteAnswer } from "./dispatch.ts";
 import { clientData, CMCD_HEADERS, type ClientData } from "./domain/cmcd.ts";
 import { one, signedSchema } from "./domain/documents.ts";
 import { API, videoPath } from "./domain/links.ts";
-import { byId, captions, nothing, seconds, segment, stream } from "./domain/parameters.ts";
+import { byId, bySignature, captions, nothing, seconds, segment, stream } from "./domain/parameters.ts";
 import { sign, SIGNATURE_SECONDS_MAX } from "./domain/signature.ts";
 import { countedAs } from "../kernel/address.ts";
 import type { Reply } from "./http/reply.ts";
@@ -20,7 +20,7 @@ const video = `${API}/videos/:id`;
 const rendition = `${video}/streams/:revision/:rendition`;
 const HLS = "application/vnd.apple.mpegurl";
 
-export const playbackQuery = z.strictObject({
+export const playbackQuery = bySignature.extend({
   CMCD: z
     .string()
     .max(2000)
@@ -28,7 +28,6 @@ export const playbackQuery = z.strictObject({
     .describe(
       "what a player says of itself (CTA-5004), which may stand in headers as well: `sid`, `br`, `bs` and the segments make its owner's analytics",
     ),
-  signature: z.string().min(1).max(200).optional().describe("of a signed address: whoever has it may watch this video for a while"),
 });
 type Query = z.output<typeof playbackQuery>;
 
@@ -222,17 +221,20 @@ async function signAddresses(
   { caller, as, params: { id }, body }: Request<{ id: string }, unknown, { seconds: number }>,
 ): Promise<Reply> {
   const found = await call(caller, videos.get, { id, as });
-  if (!mayChange(as, found)) throw failure("VIDEO_NOT_FOUND", `There is no video ${id} of yours.`);
+  if (!mayChange(as, found)) throw failure("FORBIDDEN", "Only its owner may do this to a video.");
   const [key] = await identities.keys(caller);
   if (!key) throw failure("SERVICE_UNAVAILABLE", "There is no key to sign with.");
   const expiresS = Math.floor(Date.now() / 1000) + body.seconds;
   const signature = sign(id, expiresS, key);
-  const at = (file: string): string => `${videoPath(id)}/${file}?signature=${signature}`;
+  const at = (file: string): string => `${videoPath(id)}${file}?signature=${signature}`;
   const data = {
     expiresAt: new Date(expiresS * 1000).toISOString(),
     signature,
-    manifests: { dash: at("manifest.mpd"), hls: at("master.m3u8") },
-    thumbnail: at("thumbnail.jpg"),
+    video: at(""),
+    events: at("/events"),
+    manifests: { dash: at("/manifest.mpd"), hls: at("/master.m3u8") },
+    thumbnail: at("/thumbnail.jpg"),
+    storyboard: at("/storyboard.vtt"),
   };
   return { status: 201, json: { data }, secret: true };
 }

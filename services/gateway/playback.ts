@@ -99,7 +99,7 @@ export class PlaybackDirectory {
   /** One that is planned and not stored yet is waited for. */
   async segment(viewer: Viewer, at: SegmentAddress, waiter: Waiter): Promise<Content> {
     const { playback, rendition } = await this.#rendition(viewer, at);
-    if (at.number > segmentCount(rendition)) throw noSegment(at, String(at.number));
+    if (at.number > segmentCount(rendition)) throw noSegment(at, `segment ${at.number}`);
     const row = await this.#row(viewer.caller, at, waiter);
     if (viewer.viewer !== undefined && rendition.kind === "video") {
       const seconds = row.duration / rendition.timescale;
@@ -168,7 +168,7 @@ export class PlaybackDirectory {
   async #rendition(viewer: Viewer, at: StreamAddress): Promise<{ playback: Playback; rendition: PlaybackRendition }> {
     const playback = await this.#playback(viewer, at.id);
     const rendition = playback.renditions.find(({ name }) => name === at.rendition);
-    if (!rendition || playback.revision !== at.revision) throw noSegment(at, "any");
+    if (!rendition || playback.revision !== at.revision) throw noSegment(at, "stream");
     return { playback, rendition };
   }
 
@@ -210,8 +210,8 @@ function lines({ width, height }: PlaybackRendition): number {
   return Math.min(width, height);
 }
 
-function noSegment({ rendition, revision }: StreamAddress, number: string): Error {
-  return failure("SEGMENT_NOT_FOUND", `The video has no segment ${number} of ${rendition} in revision ${revision}.`);
+function noSegment({ rendition, revision }: StreamAddress, what: string): Error {
+  return failure("SEGMENT_NOT_FOUND", `The video has no ${what} of ${rendition} in revision ${revision}: its manifest tells which it has.`);
 }
 
 /** Whoever may not see a video is told that there is none. */

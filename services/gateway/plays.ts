@@ -2,12 +2,11 @@
  * Views: a play begins when somebody has asked for enough of a picture, whatever player asks, and is told to the catalogue in batches. Segments are asked
  * for one after the other, so this costs a request nothing but a look into memory.
  */
-import { createHmac } from "node:crypto";
 import { LRUCache } from "lru-cache";
-import { repeat, type Repeated } from "../../mixins/repeat.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { PLAYS_BATCH_MAX, videos } from "../videos/contract.ts";
 import type { Key } from "./domain/signature.ts";
+import { disguised, Teller } from "./teller.ts";
 
 /** Who only looks what a video is like has left by then. Of a shorter video, all of it. */
 const ENOUGH_S = 10;
@@ -43,26 +42,15 @@ interface Watching {
 }
 
 export class Plays {
-  readonly #caller: Caller;
-  readonly #keys: (caller: Caller) => Promise<readonly Key[]>;
   readonly #watching = new LRUCache<string, Watching>({ max: WATCHING_MAX });
   readonly #untold = new Map<string, Pick<Watched, "id" | "viewer">>();
-  #telling: Repeated | undefined;
+  readonly teller: Teller;
 
   /** `keys` are secrets that all gateways share, the newest first. */
   constructor(caller: Caller, keys: (caller: Caller) => Promise<readonly Key[]>) {
-    this.#caller = caller;
-    this.#keys = keys;
-  }
-
-  start(onFailure: (error: unknown) => void): void {
-    this.#telling = repeat(TELL_MS, async () => await this.#tell(), onFailure);
-  }
-
-  /** What is not told yet is told. */
-  async stop(): Promise<void> {
-    await this.#telling?.stop();
-    await this.#tell().catch(() => {});
+    this.teller = new Teller(TELL_MS, async () => {
+      if (this.#untold.size > 0) await this.#tell(caller, await keys(caller));
+    });
   }
 
   watched({ id, viewer, number, seconds, totalS }: Watched): void {
@@ -80,14 +68,14 @@ export class Plays {
     this.#untold.set(key, { id, viewer });
   }
 
-  async #tell(): Promise<void> {
-    const batch = [...this.#untold].slice(0, PLAYS_BATCH_MAX);
-    if (batch.length === 0) return;
-    const [newest] = await this.#keys(this.#caller);
+  async #tell(caller: Caller, [newest]: readonly Key[]): Promise<void> {
     if (!newest) return;
-    const plays = batch.map(([name, { id, viewer }]) => ({ id, viewer: disguised(id, viewer, this.#keyOf(name, newest)) }));
-    await call(this.#caller, videos.played, { plays });
-    for (const [name] of batch) this.#untold.delete(name);
+    while (this.#untold.size > 0) {
+      const batch = [...this.#untold].slice(0, PLAYS_BATCH_MAX);
+      const plays = batch.map(([name, { id, viewer }]) => ({ id, viewer: disguised(id, viewer, this.#keyOf(name, newest)) }));
+      await call(caller, videos.played, { plays });
+      for (const [name] of batch) this.#untold.delete(name);
+    }
   }
 
   #keyOf(name: string, newest: Key): Key {
@@ -95,9 +83,4 @@ export class Plays {
     if (watching) watching.key ??= newest;
     return watching?.key ?? newest;
   }
-}
-
-/** Nobody who reads the table learns who it was, nor what else the same viewer has seen. The keys change each day. */
-export function disguised(id: string, viewer: string, { secret }: Key): string {
-  return createHmac("sha256", Buffer.from(secret, "base64url")).update(`play\n${id}\n${viewer}`).digest("hex").slice(0, 32);
 }

@@ -24,7 +24,7 @@ const description = {
 };
 const bytes = {
   "Upload-Checksum": `The checksum of the body: one of ${CHECKSUM_ALGORITHMS}, a space, and Base64.`,
-  "Upload-Length": "Bytes it will have.",
+  "Upload-Length": "Bytes it will have: said when the upload is made, or once later where that was deferred.",
 };
 const sending: readonly ErrorType[] = [
   "UPLOAD_NOT_FOUND",
@@ -43,22 +43,29 @@ interface TusRoute {
   readonly method: Method;
   readonly summary: string;
   readonly headers?: Readonly<Record<string, string>>;
+  readonly needed?: readonly string[];
   readonly reads?: boolean;
   readonly answers: Readonly<Record<number, RouteAnswer>>;
   readonly errors: readonly ErrorType[];
 }
 
 /** One request of the protocol; what it says, it says in headers. */
-function tusRoute(path: string, params: z.ZodType<{ id?: string }>, { reads, headers, ...about }: TusRoute): Route<GatewayState> {
+function tusRoute(
+  path: string,
+  params: z.ZodType<{ id?: string }>,
+  { reads, headers, needed = [], ...about }: TusRoute,
+): Route<GatewayState> {
+  const isSpoken = about.method !== "OPTIONS";
   return route({
     ...about,
     path,
     tag,
-    needs: about.method === "OPTIONS" ? "anonymous" : "uploader",
+    needs: isSpoken ? "uploader" : "anonymous",
     limit: about.id === "createUpload" ? "upload" : "part",
     params,
     query: nothing,
-    headers: { ...(about.method === "OPTIONS" ? {} : version), ...headers },
+    headers: { ...(isSpoken ? version : {}), ...headers },
+    neededHeaders: [...(isSpoken ? Object.keys(version) : []), ...needed],
     ...(reads === true ? { body: { streams: [OFFSET_OCTETS] } } : {}),
     handler: async ({ resumable }, request) => await resumable.answer(request),
   });
@@ -100,9 +107,11 @@ export const uploadRoutes: readonly Route<GatewayState>[] = [
     summary: "Begins an upload, and makes the video that waits for it. Its first bytes may come along.",
     headers: {
       ...bytes,
-      "Upload-Defer-Length": "1 when the length is not known yet.",
-      "Upload-Metadata": "filename, filetype, title, description, tags, visibility.",
-      "Upload-Concat": "partial; or final; and the addresses of partial uploads, with spaces between them.",
+      "Upload-Defer-Length": "1 when the length is not known yet: then without `Upload-Length`.",
+      "Upload-Metadata":
+        "`key value` pairs with commas between them, each value in Base64: `title T3VyIGZpbG0=,tags c2VhLHN1bg==`. The keys are `filename`, `filetype`, and the fields of `POST /videos/upload`: `title`, `description`, `tags` (`sea,sun`), `visibility`.",
+      "Upload-Concat":
+        "`partial`; or `final;` and the addresses of partial uploads, with spaces between them: it has their bytes, and no length of its own.",
     },
     reads: true,
     answers: { 201: { description: "It takes bytes.", headers: { Location: "The upload.", ...position } } },
@@ -141,6 +150,7 @@ export const uploadRoutes: readonly Route<GatewayState>[] = [
     method: "PATCH",
     summary: "Goes on with an upload.",
     headers: { "Upload-Offset": "Where the first byte of the body goes: the offset that HEAD answers.", ...bytes },
+    needed: ["Upload-Offset"],
     reads: true,
     answers: { 204: { description: "Every byte that came is durable.", headers: position } },
     errors: [...sending, "UPLOAD_OFFSET_CONFLICT", "UPLOAD_IS_FINAL", "UNSUPPORTED_MEDIA_TYPE"],
@@ -156,9 +166,13 @@ export const uploadRoutes: readonly Route<GatewayState>[] = [
     id: "overrideUploadMethod",
     method: "POST",
     summary: "Any of the other requests, for clients that can only send POST.",
-    headers: { "X-HTTP-Method-Override": "PATCH, DELETE or HEAD." },
+    headers: { "X-HTTP-Method-Override": "PATCH, DELETE or HEAD.", "Upload-Offset": "For PATCH.", ...bytes },
+    needed: ["X-HTTP-Method-Override"],
     reads: true,
-    answers: { 204: { description: "As the other request answers." } },
+    answers: {
+      200: { description: "As HEAD answers.", headers: description },
+      204: { description: "As PATCH or DELETE answers.", headers: position },
+    },
     errors: [...sending, "UPLOAD_OFFSET_CONFLICT", "UPLOAD_IS_FINAL", "UNSUPPORTED_MEDIA_TYPE"],
   }),
 ];

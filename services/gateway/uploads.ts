@@ -25,15 +25,24 @@ export interface UploadLimits {
 
 /** What is said about a video besides its bytes. Empty is as good as not said: browsers send empty fields. */
 export const uploadFields = z.strictObject({
-  title: z.string().transform(cleanLine).pipe(z.string().max(200)).optional(),
-  description: z.string().transform(cleanText).pipe(z.string().max(5000)).optional(),
+  title: z
+    .string()
+    .transform(cleanLine)
+    .pipe(z.string().max(200))
+    .optional()
+    .describe("up to 200 characters in one line; else the file's name"),
+  description: z.string().transform(cleanText).pipe(z.string().max(5000)).optional().describe("up to 5000 characters, in lines"),
   tags: z
     .string()
     .or(z.array(z.string()).transform((tags) => tags.join(",")))
     .transform(splitTags)
     .pipe(z.array(z.string().max(50)).max(30))
-    .optional(),
-  visibility: z.enum(["public", "unlisted", "private"]).or(z.literal("")).optional(),
+    .optional()
+    .describe("up to 30, of up to 50 characters each, with commas between them: `sea,sun`"),
+  visibility: z
+    .enum(["public", "unlisted", "private", ""])
+    .optional()
+    .describe("who finds and sees it; `public` where it is left out or empty"),
 });
 type Details = z.output<typeof uploadFields>;
 
@@ -108,9 +117,14 @@ async function receiveForm(request: UploadRequest, limits: UploadLimits): Promis
   const { req, res, query, caller } = request;
   const body = openBody(req, res, { ...limits, overheadBytes: FORM_OVERHEAD_BYTES });
   const fields = { ...query };
+  const told = new Set<string>();
   try {
     const received = await readForm<Received>(req.headers, body, {
-      field: (name, value) => void Object.assign(fields, checkedField(name, value, fields)),
+      field(name, value) {
+        if (name !== "tags" && told.has(name)) throw toldTwice(name);
+        told.add(name);
+        Object.assign(fields, checkedField(name, value, fields));
+      },
       file: async (name, filename, content) => {
         if (name !== "file") throw unknownField(name);
         return { filename: cleanFilename(filename ?? ""), stored: await storeOne(caller, content, limits) };
@@ -125,6 +139,12 @@ async function receiveForm(request: UploadRequest, limits: UploadLimits): Promis
 /** A field is refused when it comes, not after the gigabytes that follow it. Tags may come in several, which count together. */
 function checkedField(name: string, value: string, before: Details): Details {
   return checked(uploadFields, { [name]: name === "tags" ? [...(before.tags ?? []), value].join(",") : value });
+}
+
+function toldTwice(path: string): Error {
+  return failure("INVALID_REQUEST", `The form is not valid: ${path} must be given once.`, {
+    fields: [{ path, message: "must be given once" }],
+  });
 }
 
 function unknownField(path: string): Error {

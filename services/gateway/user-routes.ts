@@ -22,7 +22,7 @@ const newToken = z.strictObject({
   days: z.int().min(1).max(TOKEN_DAYS_MAX).default(90).describe("how long it is valid"),
 });
 const auditQuery = z.strictObject({
-  limit: whole(1, 100).default(50),
+  limit: whole(1, 100).default(50).describe("entries on a page"),
   before: z
     .string()
     .regex(/^[0-9]{1,18}$/, "must be the id of an entry")

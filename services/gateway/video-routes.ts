@@ -8,7 +8,7 @@ import type { Request, Route } from "./dispatch.ts";
 import { listOf, one, processingSchema, recommendationSchema, uploadResultSchema, videoSchema } from "./domain/documents.ts";
 import { contentTag, videoTag } from "./domain/edition.ts";
 import { API, PAGE_MAX, pageLinks } from "./domain/links.ts";
-import { byId, nothing, seconds, whole, yesOrNo } from "./domain/parameters.ts";
+import { byId, bySignature, nothing, seconds, whole, yesOrNo } from "./domain/parameters.ts";
 import { videoDocument } from "./domain/video.ts";
 import { JSON_TYPE, ok, type Content, type Reply } from "./http/reply.ts";
 import { route, type GatewayState } from "./state.ts";
@@ -28,7 +28,7 @@ const listQuery = z
       "words that a video has in its title, its tags or its description; also their beginnings, without accents, and mistyped",
     ),
     sort: asked.sort.describe("what the list is ordered by, - for descending; default -createdAt, and relevance for a search"),
-    status: asked.status.describe("only videos in this state"),
+    status: asked.status.describe("only videos in this state; with `trash=true`, those that were in it when they were deleted"),
     tag: asked.tag.describe("only videos with this tag"),
     createdAfter: asked.createdAfter.describe("only videos made at this time or later"),
     createdBefore: asked.createdBefore.describe("only videos made before this time"),
@@ -75,7 +75,7 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
     query: uploadQuery,
     headers: {
       "X-Filename": "The file's name, in UTF-8 or percent-encoded, when the body is the file.",
-      "Idempotency-Key": "A name for this request: the same again within 24 hours makes no other video.",
+      "Idempotency-Key": "A name for this request, 1 to 255 visible characters: the same again within 24 hours makes no other video.",
     },
     body: { streams: ["video/*", "application/octet-stream", "multipart/form-data"], form: uploadFields },
     answers: {
@@ -107,12 +107,12 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
     needs: "anonymous",
     limit: "read",
     params: byId,
-    query: nothing,
+    query: bySignature,
     answers: {
       200: { description: "The video.", json: one(videoSchema), headers: { ETag: "Names this state of it." } },
       304: { description: "The client has it already (`If-None-Match`)." },
     },
-    errors: ["VIDEO_NOT_FOUND"],
+    errors: ["VIDEO_NOT_FOUND", "SIGNATURE_INVALID"],
     handler: getVideo,
   }),
   route({
@@ -124,9 +124,9 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
     needs: "anonymous",
     limit: "read",
     params: byId,
-    query: nothing,
+    query: bySignature,
     answers: { 200: { description: "Stages, renditions, and an estimate of what is left.", json: one(processingSchema) } },
-    errors: ["VIDEO_NOT_FOUND"],
+    errors: ["VIDEO_NOT_FOUND", "SIGNATURE_INVALID"],
     handler: async (_, { caller, as, params }) => ok(await call(caller, videos.status, { ...params, as })),
   }),
   route({
@@ -138,7 +138,7 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
     needs: "anonymous",
     limit: "read",
     params: byId,
-    query: nothing,
+    query: bySignature,
     headers: { "Last-Event-ID": "The `id` of the last event that was heard: what has not changed since is not told again." },
     answers: {
       200: {
@@ -148,7 +148,7 @@ export const videoRoutes: readonly Route<GatewayState>[] = [
       },
       204: { description: "The last event that was heard was the last one: browsers ask no more." },
     },
-    errors: ["VIDEO_NOT_FOUND"],
+    errors: ["VIDEO_NOT_FOUND", "SIGNATURE_INVALID"],
     handler: followProcessing,
   }),
   route({
@@ -218,7 +218,7 @@ async function getVideo({ answers }: GatewayState, { caller, as, params: { id } 
 /** A video with its name: who edits it shows that name, and who asks for it again may have it already. */
 export function videoReply(of: Video): Content {
   const bytes = written({ data: videoDocument(of) });
-  return document(bytes, videoTag(of.edition, bytes));
+  return document(bytes, videoTag(of, bytes));
 }
 
 /** Answers are remembered: they hold nothing but their own bytes. */

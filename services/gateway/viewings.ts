@@ -1,12 +1,12 @@
 /** Viewings by players that say who they are along with what they ask for (CMCD): what they were given is told to the catalogue now and then. */
 import { LRUCache } from "lru-cache";
-import { repeat, type Repeated } from "../../mixins/repeat.ts";
 import type { Principal } from "../kernel/principal.ts";
 import { call, type Caller } from "../kernel/rpc.ts";
 import { videos, type ViewingEvent } from "../videos/contract.ts";
 import type { ClientData } from "./domain/cmcd.ts";
+import { isAway } from "./domain/problem.ts";
 import type { Key } from "./domain/signature.ts";
-import { disguised } from "./plays.ts";
+import { disguised, Teller } from "./teller.ts";
 
 const TELL_MS = 10_000;
 /** Reports at the same time: each is a transaction. */
@@ -28,7 +28,10 @@ export interface Given {
   readonly to: number;
 }
 
-interface Viewing extends Pick<Given, "id" | "as" | "viewer" | "data"> {
+/** Changed where it lies: more comes in while a round is told. */
+interface Viewing extends Pick<Given, "id" | "viewer"> {
+  as: Principal;
+  data: ClientData;
   /** The number of the last segment: another rendition of it is no more of the video. */
   last: number;
   spans: [from: number, to: number][];
@@ -37,44 +40,47 @@ interface Viewing extends Pick<Given, "id" | "as" | "viewer" | "data"> {
 
 export class Viewings {
   readonly #caller: Caller;
-  readonly #keys: (caller: Caller) => Promise<readonly Key[]>;
   readonly #viewings = new LRUCache<string, Viewing>({ max: VIEWINGS_MAX });
-  #telling: Repeated | undefined;
+  readonly teller: Teller;
 
   /** `keys` are secrets that all gateways share, the newest first. */
   constructor(caller: Caller, keys: (caller: Caller) => Promise<readonly Key[]>) {
     this.#caller = caller;
-    this.#keys = keys;
-  }
-
-  start(onFailure: (error: unknown) => void): void {
-    this.#telling = repeat(TELL_MS, async () => await this.#tell(), onFailure);
-  }
-
-  /** What is not told yet is told. */
-  async stop(): Promise<void> {
-    await this.#telling?.stop();
-    await this.#tell().catch(() => {});
+    this.teller = new Teller(TELL_MS, async () => {
+      const untold = this.#untold();
+      if (untold.length > 0) await this.#tell(untold, await keys(caller));
+    });
   }
 
   given({ id, as, viewer, data, number, from, to }: Given): void {
     const key = `${id}/${data.session}`;
-    const viewing = this.#viewings.get(key) ?? { id, as, viewer, data, last: Number.NaN, spans: [], starved: 0 };
-    this.#viewings.set(key, { ...viewing, as, data, last: number, starved: viewing.starved + (data.starved ? 1 : 0) });
+    const viewing: Viewing = this.#viewings.get(key) ?? { id, as, viewer, data, last: Number.NaN, spans: [], starved: 0 };
+    this.#viewings.set(key, viewing);
+    Object.assign(viewing, { as, data, starved: viewing.starved + (data.starved ? 1 : 0) });
     if (viewing.last === number) return;
+    viewing.last = number;
     const before = viewing.spans.at(-1);
     // Durations are sums of fractions.
     if (before && Math.abs(before[1] - from) < 0.01) before[1] = to;
     else if (viewing.spans.length < SPANS_MAX) viewing.spans.push([from, to]);
   }
 
-  async #tell(): Promise<void> {
-    const untold = [...this.#viewings.values()].filter(({ spans, starved }) => spans.length > 0 || starved > 0);
-    if (untold.length === 0) return;
-    const [key] = await this.#keys(this.#caller);
+  #untold(): readonly Viewing[] {
+    return [...this.#viewings.values()].filter(({ spans, starved }) => spans.length > 0 || starved > 0);
+  }
+
+  /** What is refused, as its video was deleted meanwhile, holds nobody up; when nobody can be told, the rest is kept for the next round. */
+  async #tell(untold: readonly Viewing[], [key]: readonly Key[]): Promise<void> {
     if (!key) return;
-    for (let at = 0; at < untold.length; at += AT_ONCE)
-      await Promise.all(untold.slice(at, at + AT_ONCE).map(async (each) => await this.#tellOf(each, key)));
+    const refused: unknown[] = [];
+    const told = async (viewing: Viewing): Promise<void> => {
+      await this.#tellOf(viewing, key).catch((error: unknown) => {
+        if (isAway(error)) throw error;
+        refused.push(error);
+      });
+    };
+    for (let at = 0; at < untold.length; at += AT_ONCE) await Promise.all(untold.slice(at, at + AT_ONCE).map(told));
+    if (refused.length > 0) throw refused[0];
   }
 
   /** Taken before it is told: a catalogue that does not answer costs ten seconds of it, and never counts them twice. */
@@ -85,7 +91,7 @@ export class Viewings {
     const beats: ViewingEvent[] =
       spans.length > 0 ? [{ type: "beat", at, watched: spans.map(([from, to]) => [from, to]), ...bitrate }] : [];
     const waits = Array.from({ length: Math.min(starved, SPANS_MAX) }, (): ViewingEvent => ({ type: "rebuffer", at }));
-    this.#viewings.set(`${id}/${data.session}`, { ...viewing, spans: [], starved: 0 });
+    Object.assign(viewing, { spans: [], starved: 0 });
     const report = { session: data.session, events: [...beats, ...waits], viewer: disguised(id, viewer, key) };
     await call(this.#caller, videos.watched, { id, as, ...report });
   }

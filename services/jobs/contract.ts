@@ -125,6 +125,8 @@ export interface QueueDepth {
   readonly queued: number;
   readonly running: number;
   readonly failed: number;
+  /** Of those that are queued or running, those that have failed before, or whose worker has died. */
+  readonly retried: number;
   /** How long the job that has waited longest for a worker has done so, s. Those that are not due yet wait for none. */
   readonly oldestS: number;
 }

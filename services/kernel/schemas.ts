@@ -14,7 +14,6 @@ export const renditionName = z.string().regex(/^(?:[1-9][0-9]{1,3}p|audio)$/, "m
 export const jobRef = z.strictObject({ id: z.string().regex(/^[0-9]{1,19}$/), fence: z.string().regex(/^[0-9]{1,19}$/) });
 export type JobRef = z.infer<typeof jobRef>;
 
+export const LANGUAGE_MESSAGE = "must be a language such as de, pt-BR or zh-Hant";
 /** A language as people choose it: a tag of BCP 47 of at most three parts ("de", "pt-BR", "zh-Hant-TW"), always written in this way. */
-export const language = z
-  .string()
-  .regex(/^[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|[0-9]{3}))?$/, "must be a language such as de, pt-BR or zh-Hant");
+export const language = z.string().regex(/^[a-z]{2,3}(?:-[A-Z][a-z]{3})?(?:-(?:[A-Z]{2}|[0-9]{3}))?$/, LANGUAGE_MESSAGE);

@@ -14,10 +14,15 @@ import { find, markStored, partsOf } from "./store/uploads.ts";
 export async function finishUpload({ db, broker }: WithDatabase, id: string, signal: AbortSignal): Promise<Upload | undefined> {
   const upload = await find(db, id).catch(unless("UPLOAD_NOT_FOUND"));
   if (upload?.state !== "complete" || upload.video === null) return undefined;
-  const source = await joinPieces(broker, await partsOf(db, id), signal);
-  // Who purged the video meanwhile wants none of it.
-  await call(broker, videos.arrive, { id: upload.video, source }).catch(unless("VIDEO_NOT_FOUND"));
+  await makeSource(broker, upload.video, await partsOf(db, id), signal).catch(unless("VIDEO_NOT_FOUND"));
   return await markStored(db, id);
+}
+
+/** VIDEO_NOT_FOUND: who purged the video wants none of it, and what cannot be joined is not tried for ever for nobody. */
+async function makeSource(caller: Caller, video: string, pieces: readonly Piece[], signal: AbortSignal): Promise<void> {
+  await call(caller, videos.arrived, { id: video });
+  const source = await joinPieces(caller, pieces, signal);
+  await call(caller, videos.arrive, { id: video, source });
 }
 
 /** Nothing in place of one failure that changes nothing here. */

@@ -237,6 +237,7 @@ const noParams = z.strictObject({});
 const byId = z.strictObject({ id: uuid });
 /** What somebody asks about a video: VIDEO_NOT_FOUND also for who may not see it. */
 const asked = byId.extend({ as: principal });
+const editions = z.array(z.int().positive()).max(100).optional();
 
 export const videos = contract("videos", {
   /** In one transaction the video is `queued` and its inspection job exists. It belongs to who asks. The caller chooses the id, so a repeated call makes one video. */
@@ -325,17 +326,17 @@ export const videos = contract("videos", {
   status: action({ params: asked, returns: returns<ProcessingStatus>(), scope: "cluster", idempotent: true }),
   /** Other words about it. With `editions`, only while the present one is among them: VIDEO_CHANGED. VIDEO_NOT_FOUND, and FORBIDDEN for who may only see it. */
   edit: action({
-    params: asked.extend({ set: said, editions: z.array(z.int().positive()).max(100).optional() }),
+    params: asked.extend({ set: said, editions }),
     returns: returns<Video>(),
     scope: "cluster",
     idempotent: false,
   }),
-  /** To the trash: gone from lists and playback at once, its work cancelled. FORBIDDEN for who may only see it. */
-  remove: action({ params: asked, returns: returns<null>(), scope: "cluster", idempotent: true }),
+  /** To the trash: gone from lists and playback at once, its work cancelled. VIDEO_CHANGED as in `edit`. FORBIDDEN for who may only see it. */
+  remove: action({ params: asked.extend({ editions }), returns: returns<null>(), scope: "cluster", idempotent: true }),
   /** Out of the trash, as it was; cancelled work goes on. */
   restore: action({ params: asked, returns: returns<Video>(), scope: "cluster", idempotent: true }),
-  /** For ever, in the trash or not: no row names its blobs any more. */
-  purge: action({ params: asked, returns: returns<null>(), scope: "cluster", idempotent: true }),
+  /** For ever, in the trash or not: no row names its blobs any more. VIDEO_CHANGED as in `edit`. */
+  purge: action({ params: asked.extend({ editions }), returns: returns<null>(), scope: "cluster", idempotent: true }),
   /** A failed video is processed again from where it failed. VIDEO_NOT_FAILED. */
   retry: action({ params: asked, returns: returns<Video>(), scope: "cluster", idempotent: false }),
   /** A job of it that has failed is done again: of a failed video with all that is left, else alone. JOB_NOT_FAILED. */
@@ -352,12 +353,12 @@ export const videos = contract("videos", {
   /** Where captions lie; who may see them is for the gateway to say. CAPTIONS_NOT_FOUND. */
   captions: action({ params: z.strictObject({ id: uuid, language }), returns: returns<VideoBlob>(), scope: "cluster", idempotent: true }),
   putCaptions: action({
-    params: asked.extend({ language, blob: sha256, size: z.int().positive() }),
+    params: asked.extend({ language, editions, blob: sha256, size: z.int().positive() }),
     returns: returns<null>(),
     scope: "cluster",
     idempotent: true,
   }),
-  removeCaptions: action({ params: asked.extend({ language }), returns: returns<null>(), scope: "cluster", idempotent: false }),
+  removeCaptions: action({ params: asked.extend({ language, editions }), returns: returns<null>(), scope: "cluster", idempotent: false }),
 
   /**
    * What manifests are made of; who may see them is for the gateway to say, which remembers the answer for everybody: of what is stored, and where something is still to come, of what is planned. VIDEO_NOT_FOUND; VIDEO_NOT_PLAYABLE

@@ -1,10 +1,12 @@
-/** A client of the cluster that does what a good one does: it asks once more when an answer does not come. */
+/** A client of the cluster that does what a good one does: it asks once more when it does not get what it asked for. */
 import { Agent, request } from "node:https";
 import type { Readable } from "node:stream";
 import { eventually } from "../support/eventually.ts";
 
 /** A gateway holds a request for a segment that is not made yet for 8 s; a proxy looks for another gateway for 5 s. */
 const PATIENCE_MS = 30_000;
+/** All that it asks for is there, and nobody is told to slow down: any other answer is a failure. */
+const GOOD: Readonly<Record<"GET" | "POST", number>> = { GET: 200, POST: 202 };
 
 export interface Answer {
   readonly status: number;
@@ -12,7 +14,7 @@ export interface Answer {
 }
 
 interface Wish {
-  readonly method?: string;
+  readonly method?: keyof typeof GOOD;
   readonly headers?: Readonly<Record<string, string>>;
   /** Made anew for each attempt. */
   readonly body?: () => Readable;
@@ -36,18 +38,17 @@ export class Client {
     this.requests++;
     for (const failed of [this.firstFailures, this.failures]) {
       const answer = await this.#once(path, wish).catch((error: Error) => error);
-      if (!(answer instanceof Error) && answer.status < 500) return answer;
-      failed.push(`${wish.method ?? "GET"} ${path}: ${answer instanceof Error ? answer.message : answer.status}`);
+      const method = wish.method ?? "GET";
+      if (!(answer instanceof Error) && answer.status === GOOD[method]) return answer;
+      failed.push(`${method} ${path}: ${answer instanceof Error ? answer.message : problemIn(answer)}`);
       // It asks again when somebody says that he is ready, as a page does whose connection comes and goes.
       await eventually(async () => (await this.#once("/health/ready", {})).status === 200, { what: "a gateway that is ready" });
     }
-    throw new Error(`Twice no answer: ${this.failures.at(-1)}`);
+    throw new Error(`Twice no good answer: ${this.failures.at(-1)}`);
   }
 
   async json<T>(path: string, wish?: Wish): Promise<T> {
-    const { status, body } = await this.ask(path, wish);
-    if (status >= 300) throw new Error(`${path} answered ${status}: ${body.toString().slice(0, 300)}`);
-    return JSON.parse(body.toString()) as T;
+    return JSON.parse((await this.ask(path, wish)).body.toString()) as T;
   }
 
   close(): void {
@@ -74,4 +75,10 @@ export class Client {
       else asked.end();
     });
   }
+}
+
+/** "503 SERVICE_UNAVAILABLE"; the status alone, when it comes from the proxy. */
+function problemIn({ status, body }: Answer): string {
+  const code = /"code":"([A-Z_]+)"/.exec(body.toString())?.[1];
+  return code === undefined ? String(status) : `${status} ${code}`;
 }

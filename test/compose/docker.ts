@@ -8,7 +8,7 @@ import { childEnvironment } from "../../config/index.ts";
 const run = promisify(execFile);
 
 export const ROOT = join(import.meta.dirname, "../..");
-const FILES = ["--file", "docker-compose.yml", "--file", "test/compose/without-grafana.yml"];
+const FILES = ["--file", "docker-compose.yml", "--file", "test/compose/override.yml"];
 /** The first build installs packages of Debian and of npm. */
 const UP_MS = 15 * 60_000;
 const OUTPUT_MAX = 16 * 1024 * 1024;

@@ -1,7 +1,8 @@
 /**
  * `npm run test:compose [-- --published]`: the cluster of docker-compose.yml, from nothing. Images are built, everything becomes healthy, a video is uploaded
  * and played; then a gateway, a transcoder, a disk and a NATS server are killed in turn while clients go on, and transcoders go from two to four in the middle
- * of a job. Tells which requests failed; one retry has to be enough for each. At the end everything is taken down.
+ * of a job. Tells which requests were not answered with 200 (uploads: 202); one retry has to be enough for each. What was uploaded before and meanwhile has
+ * to show every frame. At the end everything is taken down.
  *
  * Needs a Docker engine with compose 2, and ffmpeg. Base images are stand-ins made of Debian's packages (bases.sh); `--published` takes those of Docker Hub.
  */
@@ -71,17 +72,23 @@ async function useIt(folder: string): Promise<void> {
     const short = await upload(client, await makeSource(folder, { seconds: SHORT_SECONDS }));
     await ready(client, short.id);
     await play(client, short.id, SHORT_SECONDS, folder);
-    for (const service of KILLED) await survive(client, service, short);
+    const stored: string[] = [];
+    for (const service of KILLED) stored.push(...(await survive(client, service, short)));
+    await playAgain(client, [short.id, ...stored], folder);
     await grow(client, folder);
     await askPanels(compose, say);
-    say(
-      `${client.requests} requests; ${client.firstFailures.length} had no good answer at first, ${client.failures.length} none at the second attempt`,
-    );
-    for (const failure of new Set(client.firstFailures)) say(`  at first: ${failure}`);
-    if (client.failures.length > 0) throw new Error(`Failed twice: ${client.failures.join("; ")}`);
   } finally {
+    tell(client);
     client.close();
   }
+  if (client.failures.length > 0) throw new Error(`Failed twice: ${client.failures.join("; ")}`);
+}
+
+function tell({ requests, firstFailures, failures }: Client): void {
+  say(
+    `${requests} requests; ${firstFailures.length} were not answered with 200 or 202 at first, ${failures.length} not at the second attempt either`,
+  );
+  for (const failure of new Set(firstFailures)) say(`  at first: ${failure}`);
 }
 
 async function upload(client: Client, path: string): Promise<Uploaded> {
@@ -94,23 +101,39 @@ async function upload(client: Client, path: string): Promise<Uploaded> {
 }
 
 async function ready(client: Client, id: string): Promise<void> {
-  const state = async (): Promise<boolean> => {
+  const end = async (): Promise<string | undefined> => {
     const { data } = await client.json<{ data: { status: string } }>(`/api/v1/videos/${id}/status`);
-    if (data.status === "failed") throw new Error(`The video ${id} has failed.`);
-    return data.status === "ready";
+    return ["ready", "failed"].includes(data.status) ? data.status : undefined;
   };
-  await eventually(state, { timeoutMs: READY_MS, what: `the video ${id} is ready` });
+  const status = await eventually(end, { timeoutMs: READY_MS, what: `the video ${id} is ready` });
+  if (status === "failed") throw new Error(`The video ${id} has failed.`);
 }
 
-/** Every frame, through HLS: what was fetched is put together and decoded. */
 async function play(client: Client, id: string, seconds: number, folder: string): Promise<void> {
+  const frames = await framesOf(client, id, seconds, folder);
+  say(`a video of ${seconds} s: ready, and ${frames} of ${frames} frames were played through HTTPS`);
+}
+
+/** What was there before everything died, and what came meanwhile: some seconds for each, and there are as many as were made within AFTERWARDS_MS. */
+async function playAgain(client: Client, ids: readonly string[], folder: string): Promise<void> {
+  for (const id of ids) {
+    await ready(client, id);
+    await framesOf(client, id, SHORT_SECONDS, folder);
+  }
+  say(
+    `after the deaths: the first video and the ${ids.length - 1} that were uploaded meanwhile are ready, and all of their frames were played`,
+  );
+}
+
+/** Every frame, through HLS: what was fetched is put together and decoded. Throws when one is missing. */
+async function framesOf(client: Client, id: string, seconds: number, folder: string): Promise<number> {
   const parts: Buffer[] = [];
   for (const path of await piecesOf(client, id)) parts.push((await client.ask(path)).body);
   const file = join(folder, `${id}.mp4`);
   await writeFile(file, Buffer.concat(parts));
   const frames = await countDecoded(file);
   if (frames !== seconds * RATE) throw new Error(`${frames} of ${seconds * RATE} frames of ${id} were played.`);
-  say(`a video of ${seconds} s: ready, and ${frames} of ${seconds * RATE} frames were played through HTTPS`);
+  return frames;
 }
 
 /** The addresses of the initialisation and of the segments of one rendition. */
@@ -132,11 +155,12 @@ function resolved(uri: string, base: string): string {
   return pathname + search;
 }
 
-/** Kills one container of a service while clients look, watch and upload; then it is started again. */
-async function survive(client: Client, service: string, { id, path }: Uploaded): Promise<void> {
+/** Kills one container of a service while clients look, watch and upload; then it is started again. Answers the videos that were uploaded. */
+async function survive(client: Client, service: string, { id, path }: Uploaded): Promise<readonly string[]> {
   const [victim = ""] = await compose.containers(service);
   const pieces = await piecesOf(client, id);
   const before = { requests: client.requests, failed: client.firstFailures.length };
+  const stored: string[] = [];
   const until = Date.now() + AFTERWARDS_MS;
   const look = async (): Promise<void> => {
     for (let n = 0; Date.now() < until; n++) {
@@ -150,15 +174,18 @@ async function survive(client: Client, service: string, { id, path }: Uploaded):
     while (Date.now() < until) {
       // The same bytes would not be converted again.
       await writeFile(next, another(await readFile(path)));
-      await ready(client, (await upload(client, next)).id);
+      const { id: made } = await upload(client, next);
+      stored.push(made);
+      await ready(client, made);
     }
   };
   await Promise.all([docker("kill", victim), look(), look(), store()]);
   await compose.up();
   const { requests, failed } = before;
   say(
-    `${service} killed: ${client.requests - requests} requests meanwhile, ${client.firstFailures.length - failed} of them had to be asked again`,
+    `${service} killed: ${client.requests - requests} requests meanwhile, ${client.firstFailures.length - failed} of them had to be asked again; ${stored.length} videos were uploaded`,
   );
+  return stored;
 }
 
 /** Two more transcoders in the middle of a job: they take work of it. */

@@ -148,6 +148,7 @@ describe("a gateway", () => {
 
   it("hands on what a player tells, of a viewer whose name says nothing", async () => {
     const [id, session] = [randomUUID(), randomUUID()];
+    keepPlayable(gateway.catalogue, id);
     const events = [{ ...beat(Date.now(), [0, 10]), position: 10, bitrate: 2_000_000 }];
     for (const headers of [ann.headers, ann.headers, {}]) expect((await post(id, { session, events }, headers)).status).toBe(202);
     expect(reports(id)).toMatchObject([{ session, events, as: { id: ann.user.id } }, { session }, { as: { id: null } }]);
@@ -188,5 +189,19 @@ describe("a gateway", () => {
     expect(await asked(`from=${to}&to=${from}`)).toBe(400);
     expect(await asked(`from=${from}&to=${to}&interval=hour`)).toBe(400);
     expect(await asked("from=yesterday")).toBe(400);
+  });
+
+  it("tells at its end what others were given, also when one video of them is gone", async () => {
+    const ending = await startWithPeople();
+    const ids = Array.from({ length: 6 }, () => randomUUID());
+    for (const id of ids) {
+      keepPlayable(ending.catalogue, id);
+      const segment = `/api/v1/videos/${id}/streams/1/720p/1.m4s${parameter(`sid="${randomUUID()}"`)}`;
+      expect((await ask(ending.url, segment)).status).toBe(200);
+    }
+    // What was asked for last is told first.
+    ending.catalogue.videos.delete(ids.at(-1) ?? "");
+    await ending.stop();
+    expect(ending.catalogue.reports.map((report) => report.id).toSorted()).toEqual(ids.slice(0, -1).toSorted());
   });
 });

@@ -1,6 +1,7 @@
 import { Client } from "pg";
 import { closeDatabase, openDatabase } from "../../mixins/database/connection.ts";
 import { enqueue } from "../../mixins/database/enqueue.ts";
+import { UNTIL_DONE } from "../../mixins/database/enqueue.ts";
 import { migrate } from "../../mixins/database/migrate.ts";
 import { migrations } from "../../mixins/database/migrations/index.ts";
 import { execute, one, rows, transaction, type Database } from "../../mixins/database/sql.ts";
@@ -121,6 +122,27 @@ describe("migrations", () => {
         expect(await migrate(url, { direction: "down", to: "0004-catalogue" })).toEqual(["0004-catalogue"]);
         expect(await all()).toEqual(before);
       }
+      await closeDatabase(url);
+    });
+  });
+
+  it("begin the work anew on uploads that are whole and that were given up", async () => {
+    await withEmpty(async (url) => {
+      await migrate(url, { to: "0045-cpu" });
+      const db = openDatabase(url, { connectionsMax: 1 });
+      await execute(
+        db,
+        `insert into jobs (kind, payload, dedupe_key, state, attempts, finished_at, failure)
+         select kind, '{}', kind || state, state, 5, now(), '{"type": "UPLOAD_ABORTED", "message": "It ended."}'
+         from unnest(array['upload.finish', 'video.inspect']) as kind, unnest(array['failed', 'done']) as state`,
+      );
+      await migrate(url, { to: "0050-uploads-until-done" });
+      expect(await rows(db, "select kind, attempts, max_attempts as most, failure from jobs where state = 'queued'")).toEqual([
+        { kind: "upload.finish", attempts: 0, most: UNTIL_DONE, failure: null },
+      ]);
+      expect(await rows(db, "select count(*)::integer as kept from jobs where state <> 'queued' and attempts = 5")).toEqual([{ kept: 3 }]);
+      await migrate(url, { direction: "down", to: "0050-uploads-until-done" });
+      expect(await rows(db, "select distinct max_attempts as most from jobs")).toEqual([{ most: 5 }]);
       await closeDatabase(url);
     });
   });

@@ -174,6 +174,8 @@ async function storedAndForgotten(): Promise<{
   await client.putChunk({ ...chunk, epoch: 1 });
   const sums = join(disk.dir, "sums", chunk.hash.slice(0, 2), chunk.hash);
   await eventually(async () => (await stat(sums)).size === (48 + 1) * 4, { what: "the file of the sums" });
+  // It would find what is damaged here before anybody asks for it.
+  await client.scrubDisk({ paused: true });
   await disk.restart();
   return { disk, client, chunk, sums };
 }

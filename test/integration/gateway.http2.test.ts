@@ -20,6 +20,8 @@ const PLACES = 50;
 /** A sixteenth of what may be in flight: services/gateway/http/reply.ts. */
 const BODY_BYTES = 16 * 1024 * 1024;
 const READERS = 16;
+/** At the same time, with the settings as they are by default. */
+const UPLOADS = 16;
 
 interface Http2Answer {
   readonly headers: Record<string, unknown>;
@@ -106,9 +108,12 @@ describeWith("openssl", "with a certificate", () => {
     session.close();
   });
 
+  const isOver = (name: string): boolean =>
+    gateway.log.some(({ fields, message }) => message === "request" && fields["requestId"] === name);
+
   /** Asks so often for something that waits for an action, and leaves before it is there. */
   async function leaveEarly(path: string, action: string, count: number): Promise<void> {
-    const { catalogue, log } = gateway;
+    const { catalogue } = gateway;
     const held = Promise.withResolvers<void>();
     catalogue.waits.set(action, held.promise);
     const asked = catalogue.calls.get(action) ?? 0;
@@ -120,13 +125,41 @@ describeWith("openssl", "with a certificate", () => {
     await promisify(session.ping.bind(session))();
     await eventually(() => (catalogue.calls.get(action) ?? 0) > asked, { what: "somebody to wait" });
     for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
-    const isOver = (name: string): boolean => log.some(({ fields, message }) => message === "request" && fields["requestId"] === name);
     await eventually(() => names.every(isOver), { what: "the end of all of them" });
     catalogue.waits.delete(action);
     held.resolve();
     session.close();
     await once(session, "close");
   }
+
+  it("keeps no place for an upload that was cancelled, however it was, and makes no video of what came", async () => {
+    const ann = await gateway.person("uploader");
+    const headers = { authorization: ann.headers["Authorization"] ?? "", "content-type": "video/mp4" };
+    const upload = { ...headers, ":path": `${API}/videos/upload`, ":method": "POST" };
+    const session = connectHttp2(gateway.url, { ca: readFileSync(cert) });
+    const names = Array.from({ length: UPLOADS }, () => randomUUID());
+    const streams = names.map((name, n) => {
+      const length = n % 2 === 0 ? { "content-length": "1000" } : {};
+      return session.request({ ...upload, ...length, "x-request-id": name }).on("error", () => {});
+    });
+    for (const stream of streams) stream.write("a part of it");
+    await eventually(async () => (await overHttp2(session, upload, "whole")).headers[":status"] === 503, {
+      what: "all places to be taken",
+    });
+    const before = gateway.catalogue.videos.size;
+    for (const [n, stream] of streams.entries()) {
+      // Node's client ends the body before it closes: only its length tells that it is not whole. Who destroys a stream only cancels it.
+      if (n % 4 === 0) stream.close(constants.NGHTTP2_CANCEL);
+      else stream.destroy();
+    }
+    await eventually(() => names.every(isOver), { what: "the end of all of them" });
+    await eventually(async () => (await overHttp2(session, upload, "whole")).headers[":status"] === 202, {
+      what: "a place",
+      timeoutMs: 20_000,
+    });
+    expect(gateway.catalogue.videos.size).toBe(before + 1);
+    session.close();
+  });
 
   async function statusOf(path: string): Promise<unknown> {
     const session = connectHttp2(gateway.url, { ca: readFileSync(cert) });

@@ -39,8 +39,32 @@ describe("a video that is edited", () => {
     expect((await send(at(id), "PATCH", { title: "Any" }, { "If-Match": "*" })).status).toBe(200);
   });
 
-  it.each(['"1"', 'W/"1.abc"', "1.abc", ""])("matches no name that was not given to it: %j", async (etag) => {
-    expect(code(await send(at(newVideo()), "PATCH", { title: "x" }, { "If-Match": etag }))).toEqual([412, "VIDEO_CHANGED"]);
+  it.each(['"1"', 'W/"1.abc"', '"1", W/"2.abc"', '"9.abc"'])("matches no name that was not given to it: %j", async (etag) => {
+    const id = newVideo();
+    expect(code(await send(at(id), "PATCH", { title: "x" }, { "If-Match": etag }))).toEqual([412, "VIDEO_CHANGED"]);
+    expect(code(await send(at(id), "DELETE", undefined, { "If-Match": etag }))).toEqual([412, "VIDEO_CHANGED"]);
+    expect(code(await send(at(id, "?purge=true"), "DELETE", undefined, { "If-Match": etag }))).toEqual([412, "VIDEO_CHANGED"]);
+    expect((await ask(gateway.url, at(id))).status).toBe(200);
+  });
+
+  it("takes a list with empty members, and tells who sends a weak name that it is one", async () => {
+    const id = newVideo();
+    const { etag } = (await ask(gateway.url, at(id))).headers;
+    const weak = await send(at(id), "PATCH", { title: "x" }, { "If-Match": `W/${etag}` });
+    expect([weak.status, weak.json().detail]).toEqual([412, expect.stringContaining("weak")]);
+    expect((await send(at(id), "PATCH", { title: "x" }, { "If-Match": `,${etag}, , "1.a",` })).status).toBe(200);
+    const many = Array.from({ length: 101 }, (_, n) => `"${n + 1}.a"`).join(",");
+    const refused = await send(at(id), "PATCH", { title: "x" }, { "If-Match": many });
+    expect([...code(refused), refused.json().errors]).toEqual([
+      400,
+      "INVALID_REQUEST",
+      [{ path: "If-Match", message: "must name at most 100 tags" }],
+    ]);
+  });
+
+  it.each(["1.abc", "", "nonsense", '"a" "b"', "*, *", ","])("is told what a name looks like: %j", async (etag) => {
+    const answer = await send(at(newVideo()), "PATCH", { title: "x" }, { "If-Match": etag });
+    expect([...code(answer), answer.json().errors?.map(({ path }) => path)]).toEqual([400, "INVALID_REQUEST", ["If-Match"]]);
   });
 
   it("is not sent again to who has it", async () => {
@@ -142,6 +166,12 @@ describe("captions", () => {
     const german = await ask(gateway.url, at(id, "/captions/de.vtt"));
     expect([german.headers["content-type"], german.body.toString()]).toEqual(["text/vtt", vtt]);
     expect((await ask(gateway.url, at(id, "/captions/pt-BR.vtt"))).body.toString()).toContain("Olá");
+    expect((await ask(gateway.url, at(id, "/captions/PT-br.vtt"))).body.toString()).toContain("Olá");
+    for (const method of ["PUT", "DELETE"]) {
+      const headers = { "Content-Type": "text/vtt", "If-Match": '"99.x"' };
+      const late = await ask(gateway.url, at(id, "/captions/de.vtt"), { method, headers, ...(method === "PUT" ? { body: vtt } : {}) });
+      expect(code(late)).toEqual([412, "VIDEO_CHANGED"]);
+    }
     const mpd = (await ask(gateway.url, at(id, "/manifest.mpd"))).body.toString();
     expect(mpd).toContain('<AdaptationSet id="2" contentType="text" mimeType="text/vtt" lang="de">');
     expect(mpd).toContain("<BaseURL>captions/pt-BR.vtt</BaseURL>");

@@ -309,11 +309,12 @@ describe("a signed address", () => {
     }
   });
 
-  it("is made by whoever may change the video, for a day at most, and opens nothing but its playback", async () => {
-    expect((await send("POST", `/videos/${id}/signature`, { headers: ann.headers, body: {} })).status).toBe(404);
+  it("is made by whoever may change the video, for a day at most, and opens no list and no other video", async () => {
+    expect((await send("POST", `/videos/${id}/signature`, { headers: ann.headers, body: {} })).status).toBe(403);
     expect((await send("POST", `/videos/${id}/signature`, { headers: admin.headers, body: { seconds: 86_401 } })).status).toBe(400);
     const { signature } = await signed();
-    expect((await open(`${API}/videos/${id}?signature=${signature}`)).status).toBe(400);
+    expect((await open(`${API}/videos/${id}?signature=${signature}`)).status).toBe(200);
+    expect(seen(await open(`${API}/videos/${other}?signature=${signature}`))).toEqual([403, "SIGNATURE_INVALID"]);
     expect((await open(`${API}/videos?signature=${signature}`)).status).toBe(400);
   });
 

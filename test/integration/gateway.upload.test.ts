@@ -147,6 +147,8 @@ describe("a form", () => {
     ["an unknown field", [{ name: "owner", content: "me" }], "owner"],
     ["a value that is not allowed", [{ name: "visibility", content: "secret" }], "visibility"],
     ["a title that is too long", [{ name: "title", content: "x".repeat(201) }], "title"],
+    ["a title that is given twice", ["a", "b"].map((content) => ({ name: "title", content })), "title"],
+    ["two answers to who may see it", ["private", "public"].map((content) => ({ name: "visibility", content })), "visibility"],
     ["a field of a megabyte", [{ name: "description", content: "x".repeat(900_000) }], "description"],
     ["a file in another field", [{ name: "movie", filename: "x.mp4", content: bytes(10) }], "movie"],
     ["too many files", Array.from({ length: 21 }, () => ({ name: "file", filename: "x.mp4", content: "x" })), "file"],

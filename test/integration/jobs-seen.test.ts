@@ -1,8 +1,11 @@
 /** The queue as operators see it. */
+import { UNTIL_DONE } from "../../mixins/database/enqueue.ts";
+import { failJob } from "../../mixins/database/jobs.ts";
 import { execute, rows, type Database } from "../../mixins/database/sql.ts";
 import { jobs } from "../../services/jobs/contract.ts";
 import jobsService from "../../services/jobs/jobs.service.ts";
 import { jobOf, listJobs, retryJob } from "../../services/jobs/store/entries.ts";
+import { beat, claim, depth, reap } from "../../services/jobs/store/queue.ts";
 import { errorType } from "../../services/kernel/errors.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { eventually } from "../support/eventually.ts";
@@ -72,6 +75,51 @@ describe("what operators see of the queue", () => {
     } finally {
       await broker.stop();
     }
+  });
+
+  it("gives what is never to be given up to the next worker, also when nobody heard of an attempt", async () => {
+    await queue.add({ maxAttempts: UNTIL_DONE });
+    for (let lost = 0; lost < 3; lost++) {
+      const job = await claim(db, { kind, worker: "test", leaseMs: 1000 });
+      expect(job).toMatchObject({ attempts: lost + 1, maxAttempts: UNTIL_DONE + lost });
+      await execute(db, "update jobs set lease_until = now() - interval '1 second'");
+      await reap(db);
+    }
+  });
+
+  it("puts what is never to be given up behind what has not failed, whatever it failed with", async () => {
+    await queue.add({ maxAttempts: UNTIL_DONE });
+    const first = (await claim(db, { kind, worker: "test", leaseMs: 1000 }))!;
+    const report = { failure: { type: "INTERNAL", message: "It broke." }, final: true, excused: false };
+    expect(await failJob(db, first, report)).toBe("queued");
+    await execute(db, "update jobs set run_at = now()");
+    await queue.add({});
+    const [second, third] = [
+      await claim(db, { kind, worker: "test", leaseMs: 1000 }),
+      await claim(db, { kind, worker: "test", leaseMs: 1000 }),
+    ];
+    expect([second?.id === first.id, third?.id]).toEqual([false, first.id]);
+    expect((await depth(db)).find((one) => one.kind === kind)).toMatchObject({ running: 2, retried: 1 });
+  });
+
+  it("lets workers live for up to a minute between two attempts at what has killed five of them and is never to be given up", async () => {
+    await queue.add({ maxAttempts: UNTIL_DONE });
+    const paused: boolean[] = [];
+    for (let death = 1; death <= 7; death++) {
+      const { id, fence } = (await claim(db, { kind, worker: "dies", leaseMs: 1000 }))!;
+      await beat(db, { leaseMs: 1000, held: [{ id, fence, progress: 0 }] });
+      await execute(db, "update jobs set lease_until = now() - interval '1 second'");
+      await reap(db);
+      const [job] = await rows<{ paused: boolean; most: boolean }>(
+        db,
+        "select run_at > now() as paused, run_at < now() + interval '1 minute' as most from jobs",
+      );
+      expect(job?.most).toBe(true);
+      paused.push(job!.paused);
+      await execute(db, "update jobs set run_at = now()");
+    }
+    expect(paused).toEqual([false, false, false, false, false, true, true]);
+    expect((await depth(db)).find((one) => one.kind === kind)).toMatchObject({ queued: 1, retried: 1 });
   });
 
   it("is tried again when it has failed, as if it had never been tried, and not else", async () => {

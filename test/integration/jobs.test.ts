@@ -188,7 +188,7 @@ describe("the queue", () => {
       await queue.add({});
       expect(await call(broker, jobs.fail, { job: refOf(await claimed()), ...report, final: true })).toBe("failed");
       const span = (await call(broker, jobs.depth, {})).find((depth) => depth.kind === kind);
-      expect(span).toEqual({ kind, queued: 0, running: 0, failed: 2, oldestS: 0 });
+      expect(span).toEqual({ kind, queued: 0, running: 0, failed: 2, retried: 0, oldestS: 0 });
     } finally {
       await broker.stop();
     }

@@ -1,4 +1,5 @@
 /** NATS that dies, freezes or is not there yet: nobody waits for it longer than for a pulse, nothing is done late, and all is as before when it is back. */
+import { readFile } from "node:fs/promises";
 import { ServiceBroker } from "moleculer";
 import { z } from "zod";
 import { loadConfig } from "../../config/index.ts";
@@ -24,9 +25,17 @@ const refusal = async (asked: Promise<unknown>): Promise<unknown> =>
     ({ type }: { type?: string }) => type,
   );
 
-/** The client of NATS: what waits to be sent, bytes. */
+/** The client of NATS: what waits to be sent, bytes. None while there is no connection. */
 interface Buffering {
   readonly protocol: { readonly outbound: { size(): number } };
+}
+
+/** How many of this machine are open to its port, seen from the other end. */
+async function connectionsTo({ address }: SupervisedNats): Promise<number> {
+  const port = Number(address.split(":").at(-1)).toString(16).toUpperCase().padStart(4, "0");
+  const sockets = (await readFile("/proc/net/tcp", "utf8")).split("\n").map((line) => line.trim().split(/\s+/));
+  const ESTABLISHED = "01";
+  return sockets.filter(([, , remote = "", state]) => remote.endsWith(`:${port}`) && state === ESTABLISHED).length;
 }
 
 describeWith("nats-server", "two nodes whose NATS server is away", () => {
@@ -93,9 +102,12 @@ describeWith("nats-server", "two nodes whose NATS server is away", () => {
     const { _trackedContexts: running } = server.getLocalService("counter") as unknown as { _trackedContexts: readonly unknown[] };
     await eventually(() => running.length === 0, { what: "the server to have answered" });
     expect(new Set(await Promise.all(calls))).toEqual(new Set(["REQUEST_REJECTED"]));
-    const { pendingRequests, tx } = server.transit as unknown as { pendingRequests: Map<string, unknown>; tx: { client: Buffering } };
+    const { pendingRequests, tx } = server.transit as unknown as {
+      pendingRequests: Map<string, unknown>;
+      tx: { client: Buffering | null };
+    };
     expect(pendingRequests.size).toBe(0);
-    expect(tx.client.protocol.outbound.size()).toBeLessThan(10_000);
+    expect(tx.client?.protocol.outbound.size() ?? 0).toBeLessThan(10_000);
     await nats.resume();
     await answers();
   });
@@ -121,6 +133,48 @@ describeWith("nats-server", "two nodes whose NATS server is away", () => {
       process.kill(-nats.pid, "SIGCONT");
     }
     await answers();
+  });
+
+  it("is noticed when it freezes while more waits to be sent than the machine takes", async () => {
+    const { tx } = caller.transit as unknown as { tx: { client: { publish(subject: string, data: Uint8Array): void } } };
+    process.kill(-nats.pid, "SIGSTOP");
+    try {
+      for (let sent = 0; sent < 60; sent++) tx.client.publish("nobody", new Uint8Array(1_000_000));
+      expect(await eventually(() => !isBusUp(caller), { what: "the caller to notice", timeoutMs: 15_000 })).toBe(true);
+    } finally {
+      process.kill(-nats.pid, "SIGCONT");
+    }
+    await answers();
+  });
+
+  it("holds nobody up who stops before it was noticed that it froze", async () => {
+    const leaving = node("leaving");
+    await leaving.start();
+    process.kill(-nats.pid, "SIGSTOP");
+    try {
+      let isStopped = false;
+      const stopping = leaving.stop().then(() => (isStopped = true));
+      expect(await eventually(() => isStopped, { what: "its end", timeoutMs: 5000 })).toBe(true);
+      await stopping;
+    } finally {
+      process.kill(-nats.pid, "SIGCONT");
+    }
+    await answers();
+  });
+
+  it("is spoken to over one connection by each when it was frozen for long, and does every request once", async () => {
+    process.kill(-nats.pid, "SIGSTOP");
+    try {
+      await eventually(() => !isBusUp(caller) && !isBusUp(server), { what: "both to notice" });
+      // Each takes the connection that the frozen server's kernel gives it, hears nothing, and tries again.
+      await eventually(async () => (await connectionsTo(nats)) >= 4, { what: "both to have tried twice" });
+    } finally {
+      process.kill(-nats.pid, "SIGCONT");
+    }
+    await answers();
+    await eventually(async () => (await connectionsTo(nats)) === 2, { what: "one connection of each to be left" });
+    const before = added;
+    for (let asked = 1; asked <= 20; asked++) expect(await add()).toBe(before + asked);
   });
 
   it("holds nobody up who stops meanwhile, or starts", async () => {

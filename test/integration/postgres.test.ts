@@ -4,6 +4,7 @@ import { chmod, chown, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writ
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import type { Writable } from "node:stream";
 import { Client } from "pg";
 import { startPostgres, type EmbeddedPostgres } from "../../deploy/local/postgres.ts";
 import { eventually } from "../support/eventually.ts";
@@ -109,9 +110,12 @@ async function missing(url: string, acknowledged: readonly number[]): Promise<nu
 
 /** A process that has ended and that its parent does not ask for. */
 async function zombie(): Promise<number> {
-  const parent = spawn("/bin/sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "inherit"] });
+  const parent = spawn("/bin/sh", ["-c", "cat <&3 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "inherit", "pipe"] });
   leftOver.push(parent);
-  const [line] = (await once(createInterface({ input: parent.stdout }), "line")) as [string];
+  const [line] = (await once(createInterface({ input: parent.stdout! }), "line")) as [string];
+  // A shell would ask for it.
+  await eventually(async () => (await readFile(`/proc/${parent.pid}/comm`, "utf8")).startsWith("sleep"));
+  (parent.stdio[3] as Writable).end();
   await eventually(async () => / Z /.test(await readFile(`/proc/${line}/stat`, "utf8")));
   return Number(line);
 }

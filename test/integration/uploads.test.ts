@@ -6,9 +6,11 @@ import { jobs } from "../../services/jobs/contract.ts";
 import { errorType } from "../../services/kernel/errors.ts";
 import { CHUNK_BYTES_MAX } from "../../services/kernel/limits.ts";
 import { onlyPerson, type Principal } from "../../services/kernel/principal.ts";
+import { beat, claim, reap } from "../../services/jobs/store/queue.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { uploadProgressed, uploads, type Upload, type UploadHold } from "../../services/uploads/contract.ts";
 import { tellVideo } from "../../services/uploads/growth.ts";
+import { append as appendTo } from "../../services/uploads/store/uploads.ts";
 import uploadsService from "../../services/uploads/uploads.service.ts";
 import { videos } from "../../services/videos/contract.ts";
 import videosService from "../../services/videos/videos.service.ts";
@@ -99,6 +101,8 @@ const stored = async (video: string | null) =>
     return source?.status === "queued" ? source.blob : undefined;
   });
 const sha256 = (bytes: Buffer): string => createHash("sha256").update(bytes).digest("hex");
+
+const FAILED_FINISH = "select 1 from jobs where kind = 'upload.finish' and failure is not null";
 
 describe("an upload", () => {
   it("makes its video wait, and then its source of the bytes as they came, with the first job beside it", async () => {
@@ -236,6 +240,55 @@ describe("what is given up", () => {
     await send(held, 0, bytesOf(10));
     await eventually(async () => (await call(cluster.broker, uploads.get, { as, id: upload.id })).state === "stored");
     expect(await rows(cluster.db, "select 1 from videos")).toEqual([]);
+  });
+
+  it("ends with its video, also when its bytes cannot be joined any more", async () => {
+    await execute(cluster.db, "alter table blobs add constraint mistake check (size <> 21)");
+    try {
+      const upload = await begin({ length: 21 });
+      const held = await hold(upload.id);
+      await send(held, 0, bytesOf(10));
+      await send(held, 10, bytesOf(11));
+      await eventually(async () => await one(cluster.db, FAILED_FINISH), { what: "a first attempt" });
+      await execute(cluster.db, "delete from videos");
+      await eventually(async () => (await call(cluster.broker, uploads.get, { as, id: upload.id })).state === "stored");
+      expect(await rows(cluster.db, "select 1 from upload_parts")).toEqual([]);
+    } finally {
+      await execute(cluster.db, "alter table blobs drop constraint mistake");
+    }
+  });
+
+  it("is never given up when it is whole, however often the process died that was to make a video of it", async () => {
+    const upload = await begin({ length: 10 });
+    const held = await hold(upload.id);
+    await cluster.broker.destroyService(cluster.broker.getLocalService("uploads"));
+    try {
+      const { blob, size } = await cluster.write(bytesOf(10));
+      await appendTo(cluster.db, held, { start: 0, parts: [{ blob, size }] }, { openMax: 5, expiryHours: 1 });
+      for (let death = 0; death < 8; death++) {
+        const { id, fence } = (await claim(cluster.db, { kind: "upload.finish", worker: "dies", leaseMs: 1000 }))!;
+        await beat(cluster.db, { leaseMs: 1000, held: [{ id, fence, progress: 0 }] });
+        await execute(cluster.db, "update jobs set lease_until = now() - interval '1 second'");
+        await reap(cluster.db);
+        await execute(cluster.db, "update jobs set run_at = now()");
+      }
+    } finally {
+      cluster.broker.createService(uploadsService);
+    }
+    expect(await stored(upload.video)).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it("is never given up when it is whole, whatever mistake of the server's stood in its way", async () => {
+    const upload = await begin({ length: 10 });
+    const held = await hold(upload.id);
+    await execute(cluster.db, "alter table videos add constraint mistake check (source_blob is null)");
+    try {
+      await send(held, 0, bytesOf(10));
+      await eventually(async () => await one(cluster.db, FAILED_FINISH), { what: "a first attempt" });
+    } finally {
+      await execute(cluster.db, "alter table videos drop constraint mistake");
+    }
+    expect(await stored(upload.video)).toMatch(/^[0-9a-f]{64}$/);
   });
 });
 

@@ -7,12 +7,24 @@ import limitsService from "../../services/limits/limits.service.ts";
 import { users } from "../../services/users/contract.ts";
 import usersService from "../../services/users/users.service.ts";
 import { testDatabase } from "../support/postgres.ts";
+import { removeFolder, temporaryFolder } from "../support/tritontube.ts";
 import { startServices } from "../support/services.ts";
+
+const program = join(import.meta.dirname, "../../deploy/local/user-add.ts");
+
+it("says which folder it made an installation in", async () => {
+  const folder = await temporaryFolder("tritontube-user-add-");
+  const env = { ...process.env, NODE_OPTIONS: "", DATABASE_URL: "", DATA_DIR: join(folder, "new") };
+  const add = (name: string) =>
+    spawnSync(process.execPath, [program, "--name", name, "--role", "admin"], { input: "a good long one", env, encoding: "utf8" });
+  expect(add("root")).toMatchObject({ status: 0, stderr: expect.stringContaining(`no installation in ${join(folder, "new")}`) });
+  expect(add("ann")).toMatchObject({ status: 0, stderr: "" });
+  await removeFolder(folder);
+});
 
 it("makes users who can sign in, with a password of their own or one that is shown once, and says what is wrong", async () => {
   const database = await testDatabase();
   const add = (input: string, ...args: string[]) => {
-    const program = join(import.meta.dirname, "../../deploy/local/user-add.ts");
     const env = { ...process.env, NODE_OPTIONS: "", DATABASE_URL: database.url };
     const { stdout, stderr, status } = spawnSync(process.execPath, [program, ...args], { input, env, encoding: "utf8" });
     return { stdout, stderr, status };

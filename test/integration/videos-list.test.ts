@@ -202,6 +202,18 @@ describe("a search", () => {
     expect(await list({ q, page: 2 })).toMatchObject({ corrected, items: [], total: page.total });
   });
 
+  it("is mended by the words of what the asker may see, and tells nobody a word of anything else", async () => {
+    const id = await here.newVideo({ as: uploader(ada), title: "Kündigung Zimmermannstrasse", visibility: "private" });
+    const q = "zimermannstrase";
+    expect(await list({ q, as: uploader(ada) })).toMatchObject({ corrected: "zimmermannstrasse", total: 1 });
+    for (const as of [uploader(bob), anonymous]) {
+      expect(await list({ q, as })).toMatchObject({ corrected: null, items: [], total: 0 });
+      expect(await list({ q, as, page: 2 })).toMatchObject({ corrected: null, items: [] });
+    }
+    await call(here.broker, videos.purge, { id, as: uploader(ada) });
+    expect(await list({ q, as: uploader(ada) })).toMatchObject({ corrected: null, items: [] });
+  });
+
   it.each(["xylophone quartz", "...", "'", "a & b | !c", "<-> :* (", "\\", "%", "_", "'; drop table videos; --", "x".repeat(200), "💥"])(
     "for %j finds nothing, and breaks nothing",
     async (q) => {

@@ -93,6 +93,10 @@ describe("rights", () => {
     const source = await here.blob(700);
     const id = await here.newVideo({ as: owner, source });
     for (const who of [anonymous, stranger, formerOwner]) {
+      expect(await typeOf(call(here.broker, videos.source, { id, as: who }))).toBe("FORBIDDEN");
+    }
+    await call(here.broker, videos.edit, { id, as: owner, set: { visibility: "private" } });
+    for (const who of [anonymous, stranger, formerOwner]) {
       expect(await typeOf(call(here.broker, videos.source, { id, as: who }))).toBe("VIDEO_NOT_FOUND");
     }
     expect(await call(here.broker, videos.source, { id, as: owner })).toMatchObject({ ...source, filename: "day.mp4" });
@@ -105,11 +109,26 @@ describe("the trash", () => {
     await here.finish(...(await here.convert()));
     const before = await call(here.broker, videos.get, { id, as });
     await call(here.broker, videos.remove, { id, as: owner });
+    const { items } = await call(here.broker, videos.list, { as: owner, trash: true });
+    expect(items).toMatchObject([{ id, status: "deleted", progress: 1 }]);
     expect(await typeOf(call(here.broker, videos.edit, { id, as: owner, set: {} }))).toBe("VIDEO_NOT_FOUND");
     expect(await typeOf(call(here.broker, videos.restore, { id, as: stranger }))).toBe("VIDEO_NOT_FOUND");
     const after = await call(here.broker, videos.restore, { id, as: owner });
     expect(after).toEqual({ ...before, updatedAt: after.updatedAt });
     expect(here.told.slice(-2)).toEqual([`${id} ready`, "waiting video.storyboard"]);
+  });
+
+  it("takes, and lets go of, no other edition than the one that was meant", async () => {
+    const id = await here.newVideo();
+    await call(here.broker, videos.edit, { id, as, set: { title: "Twice" } });
+    for (const action of [videos.remove, videos.purge]) {
+      expect(await typeOf(call(here.broker, action, { id, as, editions: [1] }))).toBe("VIDEO_CHANGED");
+      expect(await here.statusOf(id)).toBe("queued");
+    }
+    await call(here.broker, videos.remove, { id, as, editions: [1, 2] });
+    expect(await typeOf(call(here.broker, videos.purge, { id, as, editions: [1] }))).toBe("VIDEO_CHANGED");
+    await call(here.broker, videos.purge, { id, as, editions: [2] });
+    expect(await rows(here.db, "select 1 from videos")).toHaveLength(0);
   });
 
   it("gives the work back that was cut off: what is stored stays, the rest goes on", async () => {

@@ -170,8 +170,10 @@ describe("of who watches", () => {
     expect(await flawsOf(async (on) => await statisticsOf(on, null, lately(1)))).toEqual([]);
   });
 
-  it("what is popular reads a fortnight, and sorts a row a video", async () => {
-    expect(await flawsOf(async (on) => await popularVideos(on, 100), { read: 15 * 24 * 84, sorted: SORTED_MAX })).toEqual([]);
+  it("what is popular reads a fortnight, and sorts no more than that", async () => {
+    const fortnight = 15 * 24 * 84;
+    // By what a sample of the rows says, they are grouped in a table or one after the other: the one costs as much as the other.
+    expect(await flawsOf(async (on) => await popularVideos(on, 100), { read: fortnight, sorted: fortnight })).toEqual([]);
   });
 });
 

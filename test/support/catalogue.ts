@@ -10,7 +10,7 @@ import { broadcast, implement } from "../../services/kernel/rpc.ts";
 import { ring } from "../../services/ring/contract.ts";
 import { transcoder, type TranscoderInfo } from "../../services/transcoder/contract.ts";
 import { called, emptyCatalogue, find, keep, unused, type Catalogue } from "./memory.ts";
-import { ownersIn } from "./owners.ts";
+import { assertUnedited, ownersIn } from "./owners.ts";
 import { storageStandIn } from "./stored.ts";
 import { videoChanged, videos, type Video } from "../../services/videos/contract.ts";
 
@@ -150,6 +150,7 @@ function videosStandIn(catalogue: Catalogue): ServiceSchema {
       },
       arrive: unused,
       async watched(report) {
+        find(catalogue.videos, report.id, "VIDEO_NOT_FOUND");
         catalogue.reports.push(report);
         return null;
       },
@@ -187,8 +188,10 @@ function videosStandIn(catalogue: Catalogue): ServiceSchema {
           attempts: 1,
         };
       },
-      async remove({ id }, ctx) {
-        catalogue.trash.set(id, find(catalogue.videos, id, "VIDEO_NOT_FOUND"));
+      async remove({ id, editions }, ctx) {
+        const video = find(catalogue.videos, id, "VIDEO_NOT_FOUND");
+        assertUnedited(video, editions);
+        catalogue.trash.set(id, video);
         catalogue.videos.delete(id);
         catalogue.playbacks.delete(id);
         await broadcast(ctx, videoChanged, { id, status: "deleted" });
@@ -283,7 +286,7 @@ function operatingStandIns(catalogue: Catalogue): ServiceSchema[] {
         async depth() {
           await called(catalogue, "jobs.depth");
           const kind: JobKind = "video.span";
-          return [{ kind, queued: 2, running: 1, failed: 0, oldestS: 5 }];
+          return [{ kind, queued: 2, running: 1, failed: 0, retried: 0, oldestS: 5 }];
         },
       }),
     },

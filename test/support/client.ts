@@ -65,8 +65,8 @@ export async function untilStatus(url: string, id: string, statuses: readonly st
   );
 }
 
-/** The addresses of every segment that an HLS master playlist leads to, in order, initialisations first. */
-export async function segmentAddresses(master: string): Promise<string[]> {
+/** The addresses of every segment that an HLS master playlist leads to, in order, initialisations first. `text` fetches a playlist. */
+export async function segmentAddresses(master: string, text: (address: string) => Promise<string> = textOf): Promise<string[]> {
   const playlists = linesOf(await text(master)).flatMap((line) => /URI="([^"]+)"/.exec(line)?.[1] ?? (line.startsWith("#") ? [] : [line]));
   const found = await Promise.all(
     [...new Set(playlists)].map(async (playlist) => {
@@ -80,7 +80,7 @@ export async function segmentAddresses(master: string): Promise<string[]> {
   return found.flat();
 }
 
-async function text(address: string): Promise<string> {
+async function textOf(address: string): Promise<string> {
   const response = await fetch(address);
   if (!response.ok) throw new Error(`${address} answered ${response.status}`);
   return await response.text();

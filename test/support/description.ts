@@ -20,14 +20,16 @@ export interface Operation {
     readonly in: "path" | "query" | "header";
     readonly required: boolean;
     readonly schema: object;
+    readonly description?: string;
   }[];
-  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema?: object }>> };
+  readonly requestBody?: { readonly required?: boolean; readonly content: Readonly<Record<string, { readonly schema?: object }>> };
   readonly security: readonly object[];
   readonly responses: Readonly<Record<string, DescribedResponse>>;
 }
 interface DescribedResponse {
   readonly content?: Readonly<Record<string, { readonly schema?: object }>>;
   readonly "x-codes"?: readonly string[];
+  readonly headers?: Readonly<Record<string, object>>;
 }
 export interface Description {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;

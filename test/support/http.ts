@@ -5,6 +5,7 @@ import { descriptionBreach } from "./description.ts";
 
 /** What this server's JSON may have at its top. What is inside of it, a test says itself. */
 export interface JsonBody {
+  readonly detail?: string;
   readonly data?: unknown;
   readonly meta?: unknown;
   readonly status?: unknown;

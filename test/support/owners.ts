@@ -7,6 +7,10 @@ import { find, type Catalogue } from "./memory.ts";
 
 type Done = "edit" | "restore" | "purge" | "retry" | "source" | "recommendations" | "captions" | "putCaptions" | "removeCaptions";
 
+export function assertUnedited({ edition }: Video, editions: readonly number[] | undefined): void {
+  if (editions && !editions.includes(edition)) throw failure("VIDEO_CHANGED", "It was edited.");
+}
+
 export function ownersIn(catalogue: Catalogue): Pick<Handlers<typeof videos, unknown>, Done> {
   const own = (id: string, as: Principal): Video => {
     const video = find(catalogue.videos, id, "VIDEO_NOT_FOUND");
@@ -20,15 +24,15 @@ export function ownersIn(catalogue: Catalogue): Pick<Handlers<typeof videos, unk
   return {
     async edit({ id, as, set, editions }) {
       const video = own(id, as);
-      if (editions && !editions.includes(video.edition)) throw failure("VIDEO_CHANGED", "It was edited.");
+      assertUnedited(video, editions);
       const said = Object.fromEntries(Object.entries(set).filter(([, value]) => value !== undefined)) as Partial<Video>;
       return keep({ ...video, ...said, edition: video.edition + 1 });
     },
     async restore({ id }) {
       return keep(catalogue.videos.get(id) ?? find(catalogue.trash, id, "VIDEO_NOT_FOUND"));
     },
-    async purge({ id, as }) {
-      if (!catalogue.trash.delete(id)) own(id, as);
+    async purge({ id, as, editions }) {
+      if (!catalogue.trash.delete(id)) assertUnedited(own(id, as), editions);
       catalogue.videos.delete(id);
       return null;
     },
@@ -51,16 +55,17 @@ export function ownersIn(catalogue: Catalogue): Pick<Handlers<typeof videos, unk
       const { owner, visibility } = find(catalogue.videos, id, "VIDEO_NOT_FOUND");
       return { id, owner, visibility, ...find(catalogue.captions, `${id}/${language}`, "CAPTIONS_NOT_FOUND") };
     },
-    async putCaptions({ id, as, language, blob, size }) {
+    async putCaptions({ id, as, language, editions, blob, size }) {
       const video = own(id, as);
+      assertUnedited(video, editions);
       catalogue.captions.set(`${id}/${language}`, { blob, size });
       keep({ ...video, captions: [...new Set([...video.captions, language])], edition: video.edition + 1 });
       const playback = catalogue.playbacks.get(id);
       if (playback) catalogue.playbacks.set(id, { ...playback, captions: [...new Set([...playback.captions, language])] });
       return null;
     },
-    async removeCaptions({ id, as, language }) {
-      own(id, as);
+    async removeCaptions({ id, as, language, editions }) {
+      assertUnedited(own(id, as), editions);
       if (!catalogue.captions.delete(`${id}/${language}`)) throw failure("CAPTIONS_NOT_FOUND", "There are none.");
       return null;
     },

@@ -45,12 +45,19 @@ describe("the guide to the API", () => {
   it(
     "has a client whose every step succeeds",
     async () => {
-      const output = await run(process.execPath, [join(root, "docs/client.ts"), join(folder, "film.mp4")], { env });
+      const output = await run(process.execPath, [join(root, "docs/film.ts"), join(folder, "film.mp4")], { env });
       const said = output
         .trim()
         .split("\n")
         .filter((line) => !line.includes("%"));
-      expect(said).toEqual(["film: 2 s in 240p", "found: true", "anybody may play it: true", "back from the trash: ready"]);
+      expect(said).toEqual([
+        "film: 2 s in 240p",
+        "found: true",
+        "renamed: Our film",
+        "too late: VIDEO_CHANGED",
+        "anybody may play it: true",
+        "back from the trash: ready",
+      ]);
     },
     PATIENCE_MS,
   );

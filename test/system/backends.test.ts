@@ -13,12 +13,15 @@ const FRAMES = SECONDS * 30;
 const BUCKET = "s3://videos/tube";
 /** 4096 partitions of which most are empty, on a machine that others use, too. */
 const PATIENCE_MS = 600_000;
+const MOVE_MS = 300_000;
 
 /** `npm run storage:move`: what it said, and its exit code. */
 function storageMove(dataDir: string, ...targets: readonly string[]) {
   const child = spawn(process.execPath, [join(import.meta.dirname, "../../deploy/operator/move.ts"), ...targets], {
     env: { ...process.env, NODE_OPTIONS: "", DATA_DIR: dataDir },
     stdio: ["ignore", "pipe", "pipe"],
+    // One that hangs says by its last words where.
+    timeout: MOVE_MS,
   });
   /** Some partitions are there, and others are not. */
   const halfway = new Promise<void>((resolve) =>

@@ -32,6 +32,12 @@ describeWith("chromium", "the documentation page", () => {
     await list.getByLabel("limit").fill("1");
     await list.getByRole("button", { name: "Send GET" }).click();
     await list.getByText("200 OK").waitFor();
+    const upload = page.locator("#uploadVideos");
+    await upload.getByText("Try it").click();
+    await upload.getByLabel("The body: a file").setInputFiles({ name: "film.mp4", mimeType: "video/mp4", buffer: Buffer.from("a film") });
+    await upload.getByRole("button", { name: "Send POST" }).click();
+    await upload.getByText("202 Accepted").waitFor();
+    await upload.getByText('"title": "film"').waitFor();
     expect(foreign).toEqual([]);
     expect(complaints.filter((text) => !text.includes("400"))).toEqual([]);
   });

@@ -157,17 +157,17 @@ describe("a private video", () => {
     expect([await told(bob), await told({})]).toEqual(["VIDEO_NOT_FOUND", "VIDEO_NOT_FOUND"]);
   });
 
-  it("plays from a signed address, in every part that the manifests name, and opens nothing else by it", async () => {
+  it("plays from a signed address, in every part that the manifests name, and tells what it is, and opens nothing else by it", async () => {
     const { manifests, signature } = await signed(3600);
     for (const manifest of [manifests.dash, manifests.hls]) expect(await decodeFrames(`${tube.url}${manifest}`)).toBe(FRAMES);
-    const closed = [
-      `${API}/videos/${id}`,
-      `${API}/videos/${id}/events`,
-      `${API}/videos/${id}/analytics`,
-      `${API}/videos/${id}/status`,
-      `${API}/videos/${id}/source`,
-    ];
-    for (const address of closed) expect((await get(`${address}?signature=${signature}`)).status).toBeGreaterThanOrEqual(400);
+    for (const open of ["", "/status", "/events"]) {
+      expect((await get(`${API}/videos/${id}${open}?signature=${signature}`)).status).toBe(200);
+      expect((await get(`${API}/videos/${id}${open}?signature=${signature}x`)).status).toBe(403);
+      expect((await get(`${API}/videos/${id}${open}`)).status).toBe(404);
+    }
+    for (const closed of ["/analytics", "/source", "/recommendations"])
+      expect((await get(`${API}/videos/${id}${closed}?signature=${signature}`)).status).toBeGreaterThanOrEqual(400);
+    expect((await send("PATCH", `?signature=${signature}`, { title: "Mine" }, {})).status).toBeGreaterThanOrEqual(400);
   });
 });
 

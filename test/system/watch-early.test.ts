@@ -57,16 +57,14 @@ describeWith(["chromium", "ffmpeg"], "a video that was just uploaded", () => {
     expect((await getVideo(tube.url, id)).status).toBe("processing");
 
     await leap(2);
-    // After a leap in a small rendition first, and then in the best.
-    await untilPlaying(
-      page,
-      "the picture three spans later, in full",
-      ({ currentTime, videoHeight }) => currentTime > 13 && currentTime < FAR.seconds && videoHeight === 480,
-    );
+    await untilPlaying(page, "the picture three spans later", ({ currentTime }) => currentTime > 13 && currentTime < FAR.seconds);
     process.stdout.write(
       `playable ${playable} after the last byte, moving after ${moving}; the leap to ${FAR.seconds} s took ${waited} s\n`,
     );
     await untilStatus(tube.url, id, ["ready"], 300_000);
+    // Anew: what the player measured while the encoders had the machine may keep a viewer at the small rendition, and rightly so.
+    await page.reload();
+    await untilPlaying(page, "the picture in full", ({ currentTime, videoHeight }) => currentTime > 0 && videoHeight === 480);
     expect(await decodeFrames(`${tube.url}/api/v1/videos/${id}/manifest.mpd`)).toBe(SECONDS * 30);
   }, 900_000);
 });

@@ -31,7 +31,9 @@ it("has the operations that ask and answer in JSON, and no other", () => {
     clientTypes(describing({ type: "object" }, { parameters, ...operation }))
       .split("Operations {")[1]
       ?.replaceAll(/\s+/g, " ");
-  expect(of({ responses: { 200: { content: json }, 404: {} } })).toBe(` "GET /things/{id}": { ${asked} readonly answer: Thing; }; } `);
+  expect(of({ responses: { 200: { content: json }, 404: {} } })).toBe(
+    ` "GET /things/{id}": { ${asked} readonly answer: Thing; readonly told: never; }; } `,
+  );
   expect(of({ responses: { 204: {} } })).toContain("readonly answer: undefined");
   expect(of({ responses: { 200: { content: { "video/mp4": {} } } } })).toBe("} ");
   expect(of({ requestBody: { content: { "video/mp4": {} } }, responses: { 204: {} } })).toBe("} ");

@@ -27,7 +27,7 @@ export function clientTypes({ components, paths }: Description): string {
   return [
     "/** The API as its description has it. Written by `npm run api:generate`: do not edit. */\n",
     ...named,
-    `/** Operations by method and path: what each is asked with, and what it answers. */\nexport interface Operations ${block(operations)}\n`,
+    `/** Operations by method and path: what each is asked with, what it answers, and which headers tell something beside it. */\nexport interface Operations ${block(operations)}\n`,
   ].join("\n");
 }
 
@@ -37,19 +37,29 @@ function entryOf(name: string, { parameters, requestBody, responses }: Operation
   const asked = [
     ...group("path", parameters),
     ...group("query", parameters),
-    ...(requestBody ? [`readonly body: ${typeOf(requestBody.content["application/json"]?.schema ?? {})};`] : []),
+    ...group("header", parameters),
+    ...(requestBody
+      ? [`readonly body${requestBody.required ? "" : "?"}: ${typeOf(requestBody.content["application/json"]?.schema ?? {})};`]
+      : []),
   ];
   const answer = union(answers.map((content) => (content ? typeOf(content["application/json"]?.schema ?? {}) : "undefined")));
-  return [`"${name}": ${block([`readonly asked: ${block(asked)};`, `readonly answer: ${answer};`])};`];
+  const headers = Object.entries(responses).flatMap(([status, told]) => (status.startsWith("2") ? Object.keys(told.headers ?? {}) : []));
+  const told = headers.length === 0 ? "never" : union(headers.map((header) => JSON.stringify(header)));
+  const members = [`readonly asked: ${block(asked)};`, `readonly answer: ${answer};`, `readonly told: ${told};`];
+  return [`"${name}": ${block(members)};`];
 }
 
 /** Parameters of one kind: they may be left away when none is required. */
-function group(kind: "path" | "query", parameters: Operation["parameters"]): string[] {
+function group(kind: "path" | "query" | "header", parameters: Operation["parameters"]): string[] {
   const mine = parameters.filter((each) => each.in === kind);
-  const properties = Object.fromEntries(mine.map(({ name, schema }) => [name, schema]));
+  const properties = Object.fromEntries(
+    mine.map(({ name, schema, description }) => [name, { ...schema, ...(description && { description }) }]),
+  );
   const required = mine.filter((each) => each.required).map(({ name }) => name);
   if (mine.length === 0) return [];
-  return [`readonly ${kind}${required.length === 0 ? "?" : ""}: ${typeOf({ type: "object", properties, required })};`];
+  return [
+    `readonly ${kind === "header" ? "headers" : kind}${required.length === 0 ? "?" : ""}: ${typeOf({ type: "object", properties, required })};`,
+  ];
 }
 
 function typeOf(schema: Schema): string {

@@ -81,7 +81,12 @@ const examples: Record<string, { from: string; allowed: string; refused: readonl
     allowed: "shaka-player",
     refused: ["./services/videos/contract.ts", "./services/kernel/errors.ts", "node:path"],
   },
-  example: { from: "docs/client.ts", allowed: "node:fs", refused: ["./services/kernel/errors.ts", "./web/src/dom.ts", "zod"] },
+  "example client": {
+    from: "docs/client.ts",
+    allowed: "./docs/client.ts",
+    refused: ["node:fs", "zod", "./web/src/dom.ts", "./docs/film.ts"],
+  },
+  example: { from: "docs/film.ts", allowed: "./docs/client.ts", refused: ["./services/kernel/errors.ts", "./web/src/dom.ts", "zod"] },
   "example of a page": { from: "docs/uppy.ts", allowed: "@uppy/tus", refused: ["node:fs", "./web/src/dom.ts", "./web/src/gen/api.ts"] },
   proto: { from: "proto/gen/disk.ts", allowed: "@grpc/grpc-js", refused: ["./services/kernel/errors.ts"] },
   proof: { from: "test/system/restart.test.ts", allowed: "./services/ring/domain/placement.ts", refused: [] },

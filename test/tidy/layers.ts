@@ -59,7 +59,8 @@ export const layers: readonly Layer[] = [
   { name: "build", owns: /^(?:jest\.config\.js|web\/vite\.config\.ts)$/, mayImport: ["package", ...node] },
   // What a reader copies: it knows the API and nothing else of ours.
   { name: "example of a page", owns: /^docs\/uppy\.ts$/, mayImport: ["package"] },
-  { name: "example", owns: /^docs\//, mayImport: ["web (types)", ...node] },
+  { name: "example client", owns: /^docs\/client\.ts$/, mayImport: ["example client", "web (types)"] },
+  { name: "example", owns: /^docs\//, mayImport: ["example client", ...node] },
   { name: "web", owns: /^web\//, mayImport: ["web", "package"] },
   { name: "proto", owns: /^proto\//, mayImport: ["proto", "package", "node:io"] },
   { name: "proof", owns: /^(?:test|bench)\//, mayImport: "anything" },
@@ -98,5 +99,6 @@ function topKind(top: string, next: string, file: string): string {
   if (top === "moleculer.config.ts") return "broker";
   if (top === "deploy") return { local: "launcher", operator: "operator" }[next] ?? "deploy";
   if (top === "mixins") return file === "" || file.endsWith(".mixin.ts") ? "mixins" : "shared adapter";
+  if (top === "docs") return next === "client.ts" ? "example client" : "docs";
   return ["config", "proto", "web", "test", "bench"].includes(top) ? top : "file at the root";
 }

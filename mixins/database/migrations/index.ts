@@ -16,6 +16,7 @@ import * as captions from "./0039-captions-of-sources.ts";
 import * as begun from "./0041-begun.ts";
 import * as viewings from "./0043-viewings.ts";
 import * as cpu from "./0045-cpu.ts";
+import * as uploadsUntilDone from "./0050-uploads-until-done.ts";
 
 export interface Migration {
   /** Sorts in the order of the list. */
@@ -42,4 +43,5 @@ export const migrations: readonly Migration[] = [
   begun,
   viewings,
   cpu,
+  uploadsUntilDone,
 ];

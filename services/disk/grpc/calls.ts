@@ -1,8 +1,10 @@
 /** Handlers as promises: what a handler throws becomes the status, and no call outlives its caller or its patience. */
-import type { handleClientStreamingCall, handleServerStreamingCall, handleUnaryCall } from "@grpc/grpc-js";
+import type { handleBidiStreamingCall, handleClientStreamingCall, handleServerStreamingCall, handleUnaryCall } from "@grpc/grpc-js";
 import type { EventEmitter } from "node:events";
+import type { ExchangeRequest, ExchangeResponse } from "../../../proto/gen/tritontube/disk/v1/disk.ts";
 import { errorType, failure } from "../../kernel/errors.ts";
 import { Permits } from "../../kernel/permits.ts";
+import { type Answering, Exchanges } from "./exchange.ts";
 import { type Status, statusOf } from "./status.ts";
 
 /** A peer that neither takes nor sends anything for this long is gone, or might as well be. */
@@ -19,6 +21,7 @@ type Progressed = () => void;
 export class Calls {
   readonly #failed: Failed;
   readonly #uploads = new Permits(UPLOADS_MAX);
+  readonly #exchanges = new Exchanges();
   #running = 0;
 
   /** `failed` is told of every failure, with the cause that the caller is not told. */
@@ -65,6 +68,21 @@ export class Calls {
     };
   }
 
+  /** Each request counts like a call. */
+  exchange(answering: Answering): handleBidiStreamingCall<ExchangeRequest, ExchangeResponse> {
+    return (call) =>
+      this.#exchanges.serve(call, {
+        answering: (request) =>
+          request.asked?.$case === "put" ? this.#uploads.use(() => unlessGone(call, () => answering(request))) : answering(request),
+        placing: (work) => this.#run(call.getPath(), work),
+      });
+  }
+
+  /** No exchange takes another request. */
+  endExchanges(): void {
+    this.#exchanges.close();
+  }
+
   async #run<R>(path: string, work: () => Promise<R>): Promise<R> {
     if (this.#running >= CALLS_MAX) throw failure("TOO_BUSY", `The disk has ${CALLS_MAX} calls at once.`);
     this.#running += 1;
@@ -88,6 +106,12 @@ async function answer<R>(outcome: Promise<R>, callback: (status: Status | null, 
     return;
   }
   callback(null, result);
+}
+
+/** Who waited in line may have left meanwhile. */
+async function unlessGone<T>(call: { readonly cancelled: boolean }, work: () => Promise<T>): Promise<T> {
+  if (call.cancelled) throw failure("UPLOAD_ABORTED", "The caller is gone.");
+  return await work();
 }
 
 function settle(resolve: () => void, reject: (error: Error) => void) {

@@ -36,6 +36,25 @@ export async function sendPart(chunk: StoredChunk, part: Range & { readonly sums
   await sendFrames(chunk, part, { ...to, verify });
 }
 
+/** What fits into one frame, read into it and verified: by its sums, or as a whole by its name. CHUNK_CORRUPT. */
+export async function readPiece(chunk: StoredChunk, part: Range & { readonly sums?: readonly number[] }, frame: Frame): Promise<Buffer> {
+  const data = frame.bytes(part.end - part.start);
+  await chunk.read(data, part.start);
+  const isGood = part.sums ? equal(sumsOf(data, part.start), part.sums) : createHash("sha256").update(data).digest("hex") === chunk.hash;
+  if (!isGood) throw failure("CHUNK_CORRUPT", `The file of chunk ${chunk.hash} holds other bytes.`);
+  return data;
+}
+
+function sumsOf(data: Buffer, start: number): readonly number[] {
+  const found = new BlockSums(start);
+  found.update(data);
+  return found.end();
+}
+
+function equal(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((sum, index) => sum === b[index]);
+}
+
 /** While one message is on its way the next is read: two frames are all that a reader costs, however slow it is. */
 async function sendFrames(chunk: StoredChunk, range: Range, { send, frames, verify }: { send: Send; frames: Frames; verify: Verify }) {
   const held: Frame[] = [];

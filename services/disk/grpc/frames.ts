@@ -4,12 +4,14 @@
  * gigabyte read, hash included.
  */
 import type { ServerInterceptor } from "@grpc/grpc-js";
-import { dataHead } from "../../../proto/disk.ts";
+import { dataHead, exchangeHead, exchangeRest } from "../../../proto/disk.ts";
+import type { ExchangeResponse } from "../../../proto/gen/tritontube/disk/v1/disk.ts";
 import { MESSAGE_BYTES } from "../../kernel/limits.ts";
 
-/** Compressed flag (1 byte, 0) and length (4 bytes) of a gRPC frame; then tag and length of the largest data message. */
+/** Compressed flag (1 byte, 0) and length (4 bytes) of a gRPC frame. */
 const FRAME_HEAD_BYTES = 5;
-const HEADS_BYTES = FRAME_HEAD_BYTES + dataHead(MESSAGE_BYTES).length;
+/** That, and the largest head of a message: an exchange tells a number, a size and five sums before its data. */
+const HEADS_BYTES = 64;
 /** 8 MiB of frames stay with the process; more are made when needed and not kept. */
 const KEPT_MAX = 32;
 
@@ -24,18 +26,45 @@ class FramedData {
   }
 }
 
+/** So does this one. */
+class FramedAnswer implements ExchangeResponse {
+  readonly number: number;
+  readonly answer: ExchangeResponse["answer"];
+  readonly data: Buffer;
+  readonly frame: Buffer;
+
+  constructor({ number, answer, data }: ExchangeResponse, frame: Buffer) {
+    this.number = number;
+    this.answer = answer;
+    this.data = data;
+    this.frame = frame;
+  }
+}
+
 export class Frame {
   readonly #memory = Buffer.allocUnsafeSlow(HEADS_BYTES + MESSAGE_BYTES);
 
   /** A message of `length` bytes, still to be filled. It lives in this frame: one at a time. */
   data(length: number): FramedData {
-    const head = dataHead(length);
-    const start = HEADS_BYTES - head.length - FRAME_HEAD_BYTES;
-    const frame = this.#memory.subarray(start, HEADS_BYTES + length);
+    return new FramedData(this.bytes(length), this.#framed(dataHead(length), length));
+  }
+
+  /** Where the payload of a message lies. */
+  bytes(length: number): Buffer {
+    return this.#memory.subarray(HEADS_BYTES, HEADS_BYTES + length);
+  }
+
+  /** The answer whose data lie here already. */
+  answer(message: ExchangeResponse): ExchangeResponse {
+    return new FramedAnswer(message, this.#framed(exchangeHead(exchangeRest(message), message.data.length), message.data.length));
+  }
+
+  #framed(head: Buffer, length: number): Buffer {
+    const frame = this.#memory.subarray(HEADS_BYTES - head.length - FRAME_HEAD_BYTES, HEADS_BYTES + length);
     frame.writeUInt8(0, 0);
     frame.writeUInt32BE(head.length + length, 1);
     head.copy(frame, FRAME_HEAD_BYTES);
-    return new FramedData(frame.subarray(FRAME_HEAD_BYTES + head.length), frame);
+    return frame;
   }
 }
 
@@ -62,6 +91,8 @@ interface Internals {
 export const sendFramesAsTheyAre: ServerInterceptor = (_method, call) => {
   const internals = call as Internals;
   const stock = internals.serializeMessage;
-  if (stock) internals.serializeMessage = (message) => (message instanceof FramedData ? message.frame : stock.call(call, message));
+  if (stock)
+    internals.serializeMessage = (message) =>
+      message instanceof FramedData || message instanceof FramedAnswer ? message.frame : stock.call(call, message);
   return call as ReturnType<ServerInterceptor>;
 };

@@ -25,6 +25,7 @@ export const gauges = {
   "tritontube.collect.bytes": { labels: ["state"], about: "Bytes of those chunks." },
   "tritontube.collect.age.seconds": { labels: [], about: "How long nobody has touched the oldest of them." },
   "tritontube.jobs": { labels: ["kind", "state"], about: "Jobs that are not done." },
+  "tritontube.jobs.retried": { labels: ["kind"], about: "Jobs that have failed and are tried again." },
   "tritontube.jobs.age.seconds": { labels: ["kind"], about: "How long the oldest queued job of a kind has waited." },
 } as const satisfies Record<string, Gauge>;
 
@@ -66,6 +67,7 @@ interface Told {
     readonly queued: number;
     readonly running: number;
     readonly failed: number;
+    readonly retried: number;
     readonly oldestS: number;
   }[];
   /** Milliseconds since 1970. */
@@ -109,6 +111,7 @@ export function readingsOf({ epoch, disks, moves, backlog, unneeded, depth, now 
     "tritontube.jobs": depth.flatMap(({ kind, queued, running, failed }) =>
       Object.entries({ queued, running, failed }).map(([state, value]) => ({ labels: { kind, state }, value })),
     ),
+    "tritontube.jobs.retried": depth.map(({ kind, retried }) => ({ labels: { kind }, value: retried })),
     "tritontube.jobs.age.seconds": depth.map(({ kind, oldestS }) => ({ labels: { kind }, value: oldestS })),
   };
 }

@@ -199,8 +199,20 @@ export const auditSchema = z
   })
   .meta({ id: "AuditEntry", description: "Something that was done." });
 export const signedSchema = z
-  .strictObject({ expiresAt: time, signature: z.string(), manifests: z.strictObject({ dash: address, hls: address }), thumbnail: address })
-  .meta({ id: "SignedAddresses", description: "Addresses that let whoever has them watch, until they expire." });
+  .strictObject({
+    expiresAt: time,
+    signature: z.string(),
+    video: address,
+    events: address,
+    manifests: z.strictObject({ dash: address, hls: address }),
+    thumbnail: address,
+    storyboard: address,
+  })
+  .meta({
+    id: "SignedAddresses",
+    description:
+      "Addresses that let whoever has them watch, until they expire. They are signed also where there is nothing behind them yet.",
+  });
 
 /** The envelope of one thing, and of a list of them. */
 export const one = <T extends z.ZodType>(data: T) => z.strictObject({ data });
@@ -208,15 +220,20 @@ export const listOf = <T extends z.ZodType>(item: T) => z.strictObject({ data: z
 
 export const problemSchema = z
   .strictObject({
-    type: z.string(),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string(),
-    instance: z.string(),
+    type: z.string().describe("the code as a URN"),
+    title: z.string().describe("the same for each refusal with this code"),
+    status: z.int().describe("of HTTP"),
+    detail: z.string().describe("what was wrong this time, for a person"),
+    instance: z.string().describe("the address that was asked"),
     code: z.string().describe("a stable word of the table of errors: what programs branch on"),
-    requestId: z.string(),
+    requestId: z.string().describe("by which an operator finds it in the logs"),
     errors: z
-      .array(z.strictObject({ path: z.string(), message: z.string() }))
+      .array(
+        z.strictObject({
+          path: z.string().describe("`title`, `tags.0`, `set.title`, the name of a header; empty for the whole body"),
+          message: z.string().describe("follows the path: `must be …`"),
+        }),
+      )
       .optional()
       .describe("what validation refused, one entry a field"),
     message: z.string().optional().describe("the detail once more, at the addresses of the first TritonTube"),

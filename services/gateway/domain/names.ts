@@ -7,6 +7,8 @@ const TITLE_LENGTH_MAX = 200;
 /** Names of a file that say nothing. */
 const NAMELESS = "video";
 
+/** Tabs and ends of lines. */
+const BREAKS = /[\t-\r\u0085\u2028\u2029]+/g;
 /** Control characters; and the marks that turn the direction of writing, with which `gpj.exe` reads as `exe.jpg`. */
 const INVISIBLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 /** The same without tab and line feed, which a description may have. */
@@ -27,9 +29,9 @@ export function titleOf(filename: string): string {
   return (title === "" ? filename : title).slice(0, TITLE_LENGTH_MAX).toWellFormed();
 }
 
-/** One line of text: a title, a tag. */
+/** One line of text: a title, a tag. What parts words goes on parting them. */
 export function cleanLine(text: string): string {
-  return text.toWellFormed().normalize("NFC").replace(INVISIBLE, "").trim();
+  return text.toWellFormed().normalize("NFC").replace(BREAKS, " ").replace(INVISIBLE, "").trim();
 }
 
 /** Lines of text: a description. */

@@ -13,12 +13,13 @@ type StoredVideo = Omit<VideoDocument, "manifests" | "thumbnail" | "storyboard" 
 /** The catalogue's own words, with addresses in place of facts about what is stored. An address is null while there is nothing behind it. */
 export function videoDocument(video: StoredVideo): VideoDocument {
   const { hasThumbnail, hasStoryboard, captions, edition: _edition, ...rest } = video;
+  const isThere = rest.status !== "deleted";
   const at = (file: string, exists: boolean): string | null => (exists ? `${videoPath(video.id)}/${file}` : null);
   return {
     ...rest,
     manifests: { dash: at("manifest.mpd", video.playable), hls: at("master.m3u8", video.playable) },
-    thumbnail: at("thumbnail.jpg", hasThumbnail),
-    storyboard: at("storyboard.vtt", hasStoryboard),
-    captions: captions.map((language) => ({ language, url: `${videoPath(video.id)}/captions/${language}.vtt` })),
+    thumbnail: at("thumbnail.jpg", hasThumbnail && isThere),
+    storyboard: at("storyboard.vtt", hasStoryboard && isThere),
+    captions: (isThere ? captions : []).map((language) => ({ language, url: `${videoPath(video.id)}/captions/${language}.vtt` })),
   };
 }

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { Transform, type Readable, type TransformCallback } from "node:stream";
 import { failure } from "../../kernel/errors.ts";
+import { isHttp2 } from "./reply.ts";
 
 export interface BodyLimits {
   /** More than this is UPLOAD_TOO_LARGE: at once if the client says so itself, else when it happens. */
@@ -30,14 +31,22 @@ export function openBody(req: IncomingMessage, res: ServerResponse, limits: Body
   // Whoever reads the body learns of its error from the body; until somebody does, it must not end the process.
   body.on("error", () => {});
   req.on("error", () => {});
-  const close = (): void => {
-    if (!req.complete) body.destroy(failure("UPLOAD_ABORTED", "The connection was closed before the body was whole."));
-  };
-  // Whoever waited before it asked for the body may come too late.
-  if (req.destroyed) close();
-  else req.once("close", close);
+  onCut(req, () => body.destroy(failure("UPLOAD_ABORTED", "The connection was closed before the body was whole.")));
   if (/100-continue/i.test(req.headers.expect ?? "")) res.writeContinue();
   return req.pipe(body);
+}
+
+/** Calls back when the body will not be whole any more, also when that was so before: whoever waited before it asked for the body may come too late. */
+function onCut(req: IncomingMessage, cut: () => void): void {
+  if (isHttp2(req)) {
+    // Node calls a cancelled stream complete, and ends its body like one that is whole: "aborted" comes before that end.
+    if (req.aborted) cut();
+    else req.once("aborted", () => req.readableEnded || cut());
+    return;
+  }
+  const close = (): void => void (req.complete || cut());
+  if (req.destroyed) close();
+  else req.once("close", close);
 }
 
 function isTooLarge(bytes: number, { bytesMax, overheadBytes = 0 }: BodyLimits): boolean {
@@ -45,7 +54,7 @@ function isTooLarge(bytes: number, { bytesMax, overheadBytes = 0 }: BodyLimits):
 }
 
 function tooLarge({ bytesMax }: BodyLimits): Error {
-  return failure("UPLOAD_TOO_LARGE", `An upload may have at most ${bytesMax} bytes.`);
+  return failure("UPLOAD_TOO_LARGE", `At most ${bytesMax} bytes are taken here.`);
 }
 
 /**

@@ -3,13 +3,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 /** What they may read besides the body. */
 const EXPOSED = [
-  "Accept-Ranges, Content-Range, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-Request-Id, X-Video-Id",
+  "Accept-Ranges, Allow, Content-Disposition, Content-Range, ETag, Link, Location, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, WWW-Authenticate, X-Request-Id, X-Video-Id",
   "Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, Upload-Offset, Upload-Length, Upload-Defer-Length",
   "Upload-Metadata, Upload-Expires, Upload-Concat",
 ].join(", ");
 /** What they may send besides what any page may. */
 const TAKEN = [
-  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, Range, Traceparent, X-Filename, X-Request-Id",
+  "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, If-Range, Last-Event-ID, Range, Traceparent, X-Filename, X-Request-Id",
   "CMCD-Object, CMCD-Request, CMCD-Session, CMCD-Status",
   "Tus-Resumable, Upload-Offset, Upload-Length, Upload-Defer-Length, Upload-Metadata, Upload-Concat, Upload-Checksum, X-HTTP-Method-Override",
 ].join(", ");

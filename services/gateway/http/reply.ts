@@ -166,7 +166,7 @@ function describe(
     return true;
   }
   res.setHeader("Content-Type", content.type);
-  res.setHeader("Accept-Ranges", "bytes");
+  if (content.type !== JSON_TYPE) res.setHeader("Accept-Ranges", "bytes");
   if (range) {
     res.statusCode = 206;
     res.setHeader("Content-Range", `bytes ${range.start}-${range.end - 1}/${content.size}`);
@@ -229,10 +229,20 @@ function isRead({ method }: IncomingMessage): boolean {
   return method === "GET" || method === "HEAD";
 }
 
-/** A range is for GET alone (RFC 9110, 14.2). */
-function rangeOf(req: IncomingMessage, res: ServerResponse, { etag, size }: Pick<Content, "etag" | "size">): ByteRange | undefined {
+/** A range is for GET alone (RFC 9110, 14.2), and half a document is of no use. */
+function rangeOf(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { type, etag, size }: Pick<Content, "type" | "etag" | "size">,
+): ByteRange | undefined {
   const { method, headers } = req;
-  if (headers.range === undefined || method !== "GET" || !rangeStillFits(headers["if-range"] as string | undefined, etag)) return undefined;
+  if (
+    headers.range === undefined ||
+    method !== "GET" ||
+    type === JSON_TYPE ||
+    !rangeStillFits(headers["if-range"] as string | undefined, etag)
+  )
+    return undefined;
   const range = requestedRange(headers.range, size);
   if (range !== "unsatisfiable") return range;
   res.setHeader("Content-Range", `bytes */${size}`);

@@ -141,6 +141,8 @@ function answeredOn(answering: ReadonlySet<ServerResponse>, socket: Duplex): Ser
   return [...answering].find((res) => res.socket === socket);
 }
 
+function ignored(): void {}
+
 function begin(req: IncomingMessage, res: ServerResponse, finished: (request: FinishedRequest) => void): void {
   const requestId = acceptedRequestId(req.headers["x-request-id"]) ?? traceIdOf(req.headers["traceparent"]) ?? randomUUID();
   const { method = "" } = req;
@@ -149,7 +151,7 @@ function begin(req: IncomingMessage, res: ServerResponse, finished: (request: Fi
   res.setHeader("X-Request-Id", requestId);
   for (const [name, value] of securityHeaders) res.setHeader(name, value);
   // An answer to a client that has just gone fails here; "close" tells of it.
-  res.on("error", () => {});
+  res.on("error", ignored);
   res.once("close", () => {
     const bytes = sent();
     const ms = Math.round((performance.now() - startedAt) * 10) / 10;
@@ -184,5 +186,5 @@ function parseFailure(code: string | undefined): Error {
   if (code === "HPE_INVALID_EOF_STATE") return failure("LENGTH_MISMATCH", "The connection ended before the body that was announced.");
   if (code === "HPE_HEADER_OVERFLOW") return failure("HEADERS_TOO_LARGE", `The headers are longer than ${HEADER_BYTES_MAX} bytes.`);
   if (code === "ERR_HTTP_REQUEST_TIMEOUT") return failure("HEADERS_TIMEOUT", `The headers did not come within ${HEADERS_MS / 1000} s.`);
-  return failure("INVALID_REQUEST", "This is not HTTP.");
+  return failure("INVALID_REQUEST", "This is not HTTP: an address, for one, has to be percent-encoded.");
 }

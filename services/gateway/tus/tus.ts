@@ -139,6 +139,12 @@ function refusal(thrown: unknown, upload: TusUpload | undefined): unknown {
   const { status_code: status, body } = thrown as { status_code?: unknown; body?: unknown };
   if (errorType(thrown) !== undefined || typeof status !== "number") return thrown;
   if (status === 409 && upload) return failure("UPLOAD_OFFSET_CONFLICT", `The upload ${upload.id} goes on at byte ${upload.offset}.`);
+  if (status === 413 && upload?.length) {
+    return failure(
+      "UPLOAD_TOO_LARGE",
+      `The upload was said to have ${upload.length} bytes, of which ${upload.offset} are here: these are more than the rest.`,
+    );
+  }
   return failure(TYPES[status] ?? "INVALID_REQUEST", `${String(body).trim().replace(/\.$/, "")}.`);
 }
 

@@ -1,4 +1,5 @@
 /** The table of jobs as a queue. Every statement stands alone, so any number of instances may run them at once. */
+import { UNTIL_DONE } from "../../../mixins/database/enqueue.ts";
 import { execute, one, rows, type Database } from "../../../mixins/database/sql.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import { jobKind, leaseFactor, type Job, type JobKind, type QueueDepth } from "../contract.ts";
@@ -6,6 +7,9 @@ import { jobKind, leaseFactor, type Job, type JobKind, type QueueDepth } from ".
 /** A statement that takes more leases away at once would hold its locks for too long. */
 const REAP_MAX = 500;
 const PRUNE_MAX = 1000;
+/** What is never given up, and has killed so many workers, lets them live for a while before it is begun again: who would end it needs a server that runs. */
+const DEATHS_AT_ONCE = 5;
+const DEATH_PAUSE_S = 60;
 /** What an operator may still want to look at. Failed jobs stay, and so do all of a video that is not ready: whoever tries it again goes on from them. */
 const KEPT_DAYS = 7;
 
@@ -35,7 +39,7 @@ export async function claim(db: Database, { kind, worker, leaseMs, priorityMin =
        lease_until = clock_timestamp() + $3::integer * ($5::integer[])[least(attempts + 1, cardinality($5::integer[]))] * interval '1 ms'
      where id = (select id from jobs where state = 'queued' and kind = $1 and priority >= $4 and run_at <= now()
                  order by priority desc, id limit 1 for update skip locked)
-     returning id, kind, video_id as "videoId", priority, attempts, max_attempts + unheard as "maxAttempts", fence, payload, trace`,
+     returning id, kind, video_id as "videoId", priority, attempts, least(max_attempts, ${UNTIL_DONE}) + unheard as "maxAttempts", fence, payload, trace`,
     [kind, worker, leaseMs, priorityMin, FACTORS],
   );
   return job ?? null;
@@ -84,7 +88,9 @@ export async function release(db: Database, job: JobRef): Promise<JobKind | unde
 export async function reap(db: Database): Promise<readonly JobKind[]> {
   const reaped = await rows<{ kind: JobKind }>(
     db,
-    `update jobs set state = 'queued', lease_until = null, unheard = unheard + (not begun)::integer
+    `update jobs set state = 'queued', lease_until = null, unheard = unheard + (not begun)::integer,
+       run_at = case when max_attempts >= ${UNTIL_DONE} and attempts - unheard > ${DEATHS_AT_ONCE}
+                then now() + random() * ${DEATH_PAUSE_S} * interval '1 second' else run_at end
      where id in (select id from jobs where state = 'running' and lease_until < clock_timestamp()
                   order by id limit ${REAP_MAX} for update skip locked)
      returning kind`,
@@ -111,8 +117,11 @@ export async function depth(db: Database): Promise<readonly QueueDepth[]> {
     db,
     `select kind, count(*) filter (where state = 'queued')::integer as queued, count(*) filter (where state = 'running')::integer as running,
        count(*) filter (where state = 'failed')::integer as failed,
+       count(*) filter (where state <> 'failed' and (failure is not null or attempts - unheard > 1))::integer as retried,
        coalesce(extract(epoch from now() - min(greatest(created_at, run_at)) filter (where state = 'queued' and run_at <= now())), 0)::float8 as "oldestS"
      from jobs where state in ('queued', 'running', 'failed') group by kind`,
   );
-  return jobKind.options.map((kind) => counted.find((row) => row.kind === kind) ?? { kind, queued: 0, running: 0, failed: 0, oldestS: 0 });
+  return jobKind.options.map(
+    (kind) => counted.find((row) => row.kind === kind) ?? { kind, queued: 0, running: 0, failed: 0, retried: 0, oldestS: 0 },
+  );
 }

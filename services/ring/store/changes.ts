@@ -1,5 +1,5 @@
 /** Staged changes, and the one transaction that makes them true. */
-import { enqueue, type JobKind } from "../../../mixins/database/enqueue.ts";
+import { enqueue, UNTIL_DONE, type JobKind } from "../../../mixins/database/enqueue.ts";
 import { lockRing } from "../../../mixins/database/ring-lock.ts";
 import { execute, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
@@ -110,10 +110,8 @@ export async function enqueueMoves(tx: Tx, epoch: number, partitions: readonly n
     kind: "partition.move" as const,
     payload: { first, last },
     dedupeKey: `${epoch}:${first}-${last}`,
-    maxAttempts: MOVE_ATTEMPTS,
+    // Only its end, or another ring, ends a move.
+    maxAttempts: UNTIL_DONE,
   }));
   return jobs.length === 0 ? [] : await enqueue(tx, jobs);
 }
-
-/** A move is never given up: only its end, or another ring, ends it. The most that the column holds. */
-const MOVE_ATTEMPTS = 2 ** 31 - 1;

@@ -13,7 +13,8 @@ export interface Chunk {
 
 /**
  * Cuts a stream. Each chunk lies in a buffer of the pool until it is released; while all are taken, or the chunk is not taken by the caller,
- * nothing is read from the stream. UPLOAD_TOO_LARGE, UPLOAD_EMPTY; UPLOAD_ABORTED when the stream ends with an error of its own kind.
+ * nothing is read from the stream. UPLOAD_TOO_LARGE, UPLOAD_EMPTY; UPLOAD_ABORTED when the stream ends with an error of its own kind, SERVICE_UNAVAILABLE
+ * when that is the broker's and a later try may succeed.
  */
 export async function* cutStream(
   source: AsyncIterable<Uint8Array>,
@@ -85,13 +86,13 @@ class Filling {
   }
 }
 
-/** The stream, whose errors are rows of the table: a connection that broke is an upload that ended early. */
+/** The stream, whose errors are rows of the table: a connection that broke is an upload that ended early, a service that is not there is none of the sender's. */
 async function* readable(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
     yield* source;
   } catch (error) {
-    throw errorType(error)
-      ? error
-      : failure("UPLOAD_ABORTED", `The upload ended before its last byte: ${messageOf(error)}.`, { cause: error });
+    if (errorType(error)) throw error;
+    const type = (error as { retryable?: unknown }).retryable === true ? "SERVICE_UNAVAILABLE" : "UPLOAD_ABORTED";
+    throw failure(type, `The upload ended before its last byte: ${messageOf(error)}.`, { cause: error });
   }
 }

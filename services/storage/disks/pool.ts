@@ -129,7 +129,7 @@ function isAway(error: unknown): boolean {
 
 /** Bytes that a disk keeps no sums of are verified by the name of their chunk, as a whole; all others by the sums of their blocks, which costs half of that. */
 function rangeOf({ hash, size, from, to }: Cut): ChunkRange {
-  return size <= WHOLE_BYTES_MAX && from === 0 && to === size ? { hash } : { hash, offset: from, length: to - from };
+  return size <= WHOLE_BYTES_MAX && from === 0 && to === size ? { hash, size } : { hash, offset: from, length: to - from };
 }
 
 type Work<R> = (client: Disk, signal: AbortSignal) => Promise<R>;

@@ -1,5 +1,5 @@
 /** The rows of uploads. What bytes there are is decided here alone: in one statement that looks at the fence and at the offset. */
-import { enqueue, type JobKind } from "../../../mixins/database/enqueue.ts";
+import { enqueue, UNTIL_DONE, type JobKind } from "../../../mixins/database/enqueue.ts";
 import { execute, one, rows, transaction, type Database, type Tx } from "../../../mixins/database/sql.ts";
 import { failure } from "../../kernel/errors.ts";
 import { mayChange, type Principal } from "../../kernel/principal.ts";
@@ -206,8 +206,10 @@ async function completed(tx: Tx, id: string): Promise<Grown> {
     `update uploads set state = 'complete' where id = $1 and state = 'open' and "offset" = length returning kind`,
     [id],
   );
-  const jobs = ended && ended.kind !== "partial" ? [{ kind: "upload.finish" as const, payload: { upload: id }, dedupeKey: id }] : [];
-  const enqueued = jobs.length === 0 ? [] : await enqueue(tx, jobs);
+  const ends = ended !== undefined && ended.kind !== "partial";
+  // Its sender was told that all bytes are kept, and nobody else would make a video of them.
+  const finish = { kind: "upload.finish" as const, payload: { upload: id }, dedupeKey: id, maxAttempts: UNTIL_DONE };
+  const enqueued = ends ? await enqueue(tx, [finish]) : [];
   return { upload: await find(tx, id), enqueued };
 }
 

@@ -11,7 +11,7 @@ const viewingEvent = z.strictObject({
   at: time.describe("by the player's clock: of what is told twice, the second counts nothing"),
   position: length.optional().describe("where in the video"),
   watched: z
-    .array(z.tuple([length, length]).refine(([from, to]) => from <= to, "must be [from, to]"))
+    .array(z.tuple([length, length]).refine(([from, to]) => from <= to, "must be [from, to], with from before to"))
     .max(20)
     .optional()
     .describe("which seconds of the video were shown since the last event"),

@@ -6,13 +6,15 @@ import type { Principal } from "../../kernel/principal.ts";
 import type { JobRef } from "../../kernel/schemas.ts";
 import type { VideoBlob } from "../contract.ts";
 import { notFound, type Change } from "./catalogue.ts";
-import { lockPresent } from "./edits.ts";
+import { assertUnedited, lockPresent } from "./edits.ts";
 import { withVideo } from "./work.ts";
 
 interface Asked {
   readonly id: string;
   readonly as: Principal;
   readonly language: string;
+  /** Only while the present edition is among them. */
+  readonly editions?: readonly number[] | undefined;
 }
 
 /** Every language that somebody watches in, and far from what a manifest can hold. */
@@ -31,10 +33,14 @@ export async function captionsOf(db: Database, id: string, language: string): Pr
   return { ...found, blob: found.blob };
 }
 
-/** In the place of those of that language, if there are any. */
-export async function putCaptions(db: Database, { id, as, language, blob, size }: Asked & { blob: string; size: number }): Promise<Change> {
+/** In the place of those of that language, if there are any. VIDEO_CHANGED. */
+export async function putCaptions(
+  db: Database,
+  { id, as, language, editions, blob, size }: Asked & { blob: string; size: number },
+): Promise<Change> {
   return await transaction(db, async (tx) => {
     const video = await lockPresent(tx, id, as);
+    assertUnedited(video, editions);
     const others = await one<{ count: number }>(
       tx,
       "select count(*)::integer as count from captions where video_id = $1 and language <> $2",
@@ -73,9 +79,10 @@ export async function publishCaptions(db: Database, job: JobRef, { language, blo
   });
 }
 
-export async function removeCaptions(db: Database, { id, as, language }: Asked): Promise<Change> {
+export async function removeCaptions(db: Database, { id, as, language, editions }: Asked): Promise<Change> {
   return await transaction(db, async (tx) => {
     const video = await lockPresent(tx, id, as);
+    assertUnedited(video, editions);
     const gone = await execute(tx, "delete from captions where video_id = $1 and language = $2", [id, language]);
     if (gone === 0) throw captionsNotFound(id, language);
     await execute(tx, "update videos set edition = edition + 1, updated_at = now() where id = $1", [id]);

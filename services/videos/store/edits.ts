@@ -19,18 +19,24 @@ export interface Said {
 interface Asked {
   readonly id: string;
   readonly as: Principal;
+  /** Only while the present edition is among them. */
+  readonly editions?: readonly number[] | undefined;
 }
 
 /** VIDEO_CHANGED when `editions` are given and the present one is not among them. */
-export async function edit(
-  db: Database,
-  { id, as, set, editions }: Asked & { set: Said; editions?: readonly number[] | undefined },
-): Promise<Change> {
+export function assertUnedited({ edition }: LockedVideo, editions: readonly number[] | undefined): void {
+  if (editions === undefined || editions.includes(edition)) return;
+  throw failure(
+    "VIDEO_CHANGED",
+    "The ETag is not that of the video as it is now: somebody has edited it since, or it is another's. Read the video again, and decide anew.",
+  );
+}
+
+/** VIDEO_CHANGED. */
+export async function edit(db: Database, { id, as, set, editions }: Asked & { set: Said }): Promise<Change> {
   return await transaction(db, async (tx) => {
     const video = await lockPresent(tx, id, as);
-    if (editions !== undefined && !editions.includes(video.edition)) {
-      throw failure("VIDEO_CHANGED", "Somebody has edited the video since: read it again, and decide anew.");
-    }
+    assertUnedited(video, editions);
     await execute(
       tx,
       `update videos set title = coalesce($2, title), description = coalesce($3, description), tags = coalesce($4::text[], tags),
@@ -50,11 +56,12 @@ export async function lockPresent(tx: Tx, id: string, as: Principal): Promise<Lo
 
 /**
  * To the trash: with it goes the work that is left, and of a video that is still uploading also what was made of it: nobody would go on with that before its
- * last byte, and then it is made anew.
+ * last byte, and then it is made anew. VIDEO_CHANGED.
  */
-export async function remove(db: Database, { id, as }: Asked): Promise<Change> {
+export async function remove(db: Database, { id, as, editions }: Asked): Promise<Change> {
   return await transaction(db, async (tx) => {
     const video = await lockPresent(tx, id, as);
+    assertUnedited(video, editions);
     await execute(tx, "update videos set deleted_at = now(), updated_at = now() where id = $1", [id]);
     if (video.status === "uploading") await dropForesight(tx, video);
     await cancelJobs(tx, id);
@@ -117,10 +124,10 @@ async function resume(tx: Tx, { id }: LockedVideo): Promise<readonly JobKind[]> 
   return revived.length > 0 ? revived : await inspectAnew(tx, id);
 }
 
-/** For ever: its row, and with it every row that names its blobs. Their space is reclaimed when no other video needs them. */
-export async function purge(db: Database, { id, as }: Asked): Promise<Change> {
+/** For ever: its row, and with it every row that names its blobs. Their space is reclaimed when no other video needs them. VIDEO_CHANGED. */
+export async function purge(db: Database, { id, as, editions }: Asked): Promise<Change> {
   return await transaction(db, async (tx) => {
-    await lockOwn(tx, id, as);
+    assertUnedited(await lockOwn(tx, id, as), editions);
     await cancelJobs(tx, id);
     await execute(tx, "delete from videos where id = $1", [id]);
     return { id, status: "deleted", cancelled: true };

@@ -79,11 +79,22 @@ export async function findPage(db: Database, listing: Listing, guess: Guess): Pr
   const wanted = { listing, scopes, order, after, gathers };
   const found = scopes.length === 0 ? [] : await readPage(db, wanted);
   const corrected = found.length === 0 ? await correction(db, wanted) : null;
-  if (corrected !== null) return { ...(await findPage(db, { ...listing, q: corrected }, guess)), corrected };
+  if (corrected !== null) return await correctedPage(db, { ...listing, q: corrected }, guess);
   const shown = found.slice(0, listing.limit);
   const last = shown.at(-1);
   const nextCursor = last && found.length > listing.limit ? encodeCursor(order, { key: last.sortedBy, id: last.id }) : null;
   return { ids: shown.map(({ id }) => id), nextCursor, corrected: null };
+}
+
+/** Words are known of all videos: who asks is told of those that stand in what he may see, and of no others. */
+async function correctedPage(db: Database, listing: Listing & { q: string }, guess: Guess): Promise<FoundPage> {
+  const page = await findPage(db, listing, guess);
+  const first = isFirst(listing) ? page : await findPage(db, { ...listing, page: 1, limit: 1, cursor: undefined }, guess);
+  return { ...page, corrected: first.ids.length === 0 ? null : (page.corrected ?? listing.q) };
+}
+
+function isFirst({ page, cursor }: Listing): boolean {
+  return page === 1 && cursor === undefined;
 }
 
 interface Wanted<L extends List = Listing> {
@@ -218,9 +229,8 @@ function searched(column: "search" | "title_search", { owner }: Scope, at: strin
 async function correction(db: Database, wanted: Wanted): Promise<string | null> {
   const { listing, scopes } = wanted;
   if (listing.q === undefined || scopes.length === 0) return null;
-  const isFirst = listing.page === 1 && listing.cursor === undefined;
   if (
-    !isFirst &&
+    !isFirst(listing) &&
     (await readPage(db, { ...wanted, listing: { ...listing, page: 1, limit: 1, cursor: undefined }, after: undefined })).length > 0
   ) {
     return null;

@@ -5,7 +5,7 @@ import type { PlaybackRendition, SegmentRow, VideoBlob } from "../contract.ts";
 import { isServed, type VideoStatus } from "../domain/lifecycle.ts";
 import type { JobView, RenditionView, Work } from "../domain/progress.ts";
 import type { PlannedFrames, Run } from "../domain/runs.ts";
-import { mayChange, type Principal } from "../../kernel/principal.ts";
+import { mayChange, maySee, type Principal } from "../../kernel/principal.ts";
 import { notFound } from "./catalogue.ts";
 import type { VideoRow } from "./video.model.ts";
 
@@ -132,7 +132,8 @@ export function assertServed(id: string, status: VideoStatus): void {
 }
 
 export function notPlayable(id: string, status: VideoStatus): Error {
-  return failure("VIDEO_NOT_PLAYABLE", `The video ${id} is ${status}, and cannot be watched yet.`);
+  const why = status === "failed" ? "has failed, and cannot be watched: its error says why" : `is ${status}, and cannot be watched yet`;
+  return failure("VIDEO_NOT_PLAYABLE", `The video ${id} ${why}.`);
 }
 
 /** PICTURE_NOT_FOUND until there is one. */
@@ -156,7 +157,8 @@ export async function sourceOf(db: Database, id: string, as: Principal): Promise
      from videos where id = $1 and deleted_at is null and source_blob is not null`,
     [id],
   );
-  if (!found || !mayChange(as, found)) throw notFound(id);
+  if (!found || !maySee(as, found)) throw notFound(id);
+  if (!mayChange(as, found)) throw failure("FORBIDDEN", "Only its owner may do this to a video.");
   return found;
 }
 

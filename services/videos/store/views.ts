@@ -33,7 +33,7 @@ export function videoOf(row: DescribedRow, work?: Work): Video {
     renditions,
     status,
     playable: isPlayable(status, work?.renditions ?? []),
-    progress: work ? progressOf(work) : Number(status === "ready"),
+    progress: doneOf(row, work),
     createdAt: row.createdAt.toISOString(),
     updatedAt: row.updatedAt.toISOString(),
     deletedAt: row.deletedAt?.toISOString() ?? null,
@@ -46,6 +46,12 @@ export function videoOf(row: DescribedRow, work?: Work): Video {
     hasStoryboard: row.storyboardSize !== null,
     error: errorOf(row),
   };
+}
+
+/** What is in the trash is as far as it was. */
+function doneOf({ storedStatus }: VideoRow, work: Work | undefined): number {
+  if (storedStatus === "ready") return 1;
+  return work ? progressOf(work) : 0;
 }
 
 export function processingOf(row: VideoRow, work: Work): ProcessingStatus {

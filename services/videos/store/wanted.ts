@@ -35,7 +35,10 @@ export async function want(
   assertServed(id, found.status);
   if (found.segment) return { segment: found.segment, moved: [] };
   if (found.kind === null || !found.coming) {
-    throw failure("SEGMENT_NOT_FOUND", `The video has no segment ${number} of ${rendition} in revision ${revision}.`);
+    throw failure(
+      "SEGMENT_NOT_FOUND",
+      `The video has no segment ${number} of ${rendition} in revision ${revision}: its manifest tells which it has.`,
+    );
   }
   return { segment: null, moved: await moveToFront(db, wanted, found.kind) };
 }

@@ -158,7 +158,7 @@ async function keepRenditions(tx: Tx, { id, revision }: LockedVideo, renditions:
   );
 }
 
-/** A job that is done again brings the same numbers again: the later segments replace the earlier. Answers the video. */
+/** A job that is done again brings the same numbers again: those that are there stay. Answers the video. */
 export async function publish(db: Database, job: JobRef, publication: Publication): Promise<string> {
   return await withVideo(db, job, async (tx, video, kind) => {
     await assertHeld(tx, job);
@@ -196,14 +196,17 @@ async function startOver(tx: Tx, { id, revision }: LockedVideo, rendition: strin
   await execute(tx, "delete from segments where video_id = $1 and revision = $2 and rendition = $3", [id, revision, rendition]);
 }
 
+/**
+ * What was published stays: its address shows the same bytes for ever, and caches keep them. An attempt that follows may make others, as it has another number
+ * of threads when somebody waits for it.
+ */
 async function keepSegments(tx: Tx, { id, revision }: LockedVideo, { rendition, segments }: Publication): Promise<void> {
   await execute(
     tx,
     `insert into segments (video_id, revision, rendition, number, blob, size, start, duration)
      select $1, $2, $3, number, decode(blob, 'hex'), size, start, duration
      from unnest($4::integer[], $5::text[], $6::integer[], $7::bigint[], $8::integer[]) as told (number, blob, size, start, duration)
-     on conflict (video_id, revision, rendition, number) do update
-       set blob = excluded.blob, size = excluded.size, start = excluded.start, duration = excluded.duration`,
+     on conflict (video_id, revision, rendition, number) do nothing`,
     [
       id,
       revision,

@@ -66,6 +66,17 @@ describe("an answer", () => {
     await expect(answers.list(anonymous, "all", broken)).rejects.toThrow("away");
   });
 
+  it("is on its way for each who may see other things: who shows a signed address shares it with nobody who shows none", async () => {
+    const answers = new Answers({ losesEvents: false });
+    const id = "0189abcd-0000-7000-8000-000000000001";
+    const answer = { of: { id, owner: null, visibility: "private" as const }, content };
+    const ask = async (as: typeof anonymous): Promise<unknown> =>
+      await answers.video(as, id, async () => (as.watches === id ? { answer, isSteady: true } : await broken()));
+    const asked = await Promise.allSettled([ask({ ...anonymous, watches: id }), ask(anonymous)]);
+    expect(asked.map(({ status }) => status)).toEqual(["fulfilled", "rejected"]);
+    await expect(ask(anonymous)).rejects.toThrow("away");
+  });
+
   it("is made anew by one of all who ask, and of all that are due by two at a time", async () => {
     const answers = new Answers({ losesEvents: false });
     let asked = 0;

@@ -12,7 +12,7 @@ describe("a file's name", () => {
     ["clip.mp4", "clip.mp4"],
     ["../../etc/passwd", "passwd"],
     ["C:\\films\\a b.mov", "a b.mov"],
-    ["a\u0000b\r\nc.mp4", "abc.mp4"],
+    ["a\u0000b\r\nc.mp4", "ab c.mp4"],
     ["evil\u202egpj.exe", "evilgpj.exe"],
     ["e\u0301.mp4", "\u00e9.mp4"],
     ["..", "video"],
@@ -49,7 +49,7 @@ describe("a file's name", () => {
 
 describe("texts from outside", () => {
   it("lose what cannot be seen or stored", () => {
-    expect(cleanLine(" a\u0000\tb\ud800 ")).toBe("ab\ufffd");
+    expect(cleanLine(" a\u0000\tb\r\nc\ud800 ")).toBe("a b c\ufffd");
     expect(cleanText("one\r\ntwo\tthree\u0000\u202e")).toBe("one\ntwo\tthree");
     expect(splitTags(" news, live ,,news,\u0000")).toEqual(["news", "live"]);
   });

@@ -1,6 +1,7 @@
 import type { Key } from "../../../services/gateway/domain/signature.ts";
 import { Plays } from "../../../services/gateway/plays.ts";
 import type { Caller } from "../../../services/kernel/rpc.ts";
+import { PLAYS_BATCH_MAX } from "../../../services/videos/contract.ts";
 
 const MINUTE = 60_000;
 const key = (name: string): Key => ({ id: name, secret: Buffer.from(name.padEnd(32)).toString("base64url") }) as unknown as Key;
@@ -23,10 +24,26 @@ function viewerWith(keys: Key[]): (afterMs: number) => Promise<string | undefine
   return async (afterMs) => {
     nowMs += afterMs;
     plays.watched({ id: "a video", viewer: "somebody", number: ++number, seconds: MINUTE / 1000, totalS: 3600 });
-    await plays.stop();
+    await plays.teller.stop();
     return told.pop();
   };
 }
+
+it("tells at its end of everybody who was not told of yet, and of each once", async () => {
+  const told: string[] = [];
+  const caller: Caller = {
+    call: async (_action, params) => {
+      told.push(...(params as { plays: { viewer: string }[] }).plays.map(({ viewer }) => viewer));
+      return null as never;
+    },
+  };
+  const plays = new Plays(caller, async () => [key("today")]);
+  const viewers = 2 * PLAYS_BATCH_MAX + 1;
+  for (let viewer = 0; viewer < viewers; viewer++)
+    plays.watched({ id: "a video", viewer: String(viewer), number: 1, seconds: 60, totalS: 60 });
+  await plays.teller.stop();
+  expect([told.length, new Set(told).size]).toEqual([viewers, viewers]);
+});
 
 describe("somebody who watches while the key of the day changes", () => {
   it("is told of as the same viewer, as long as it goes on", async () => {

@@ -81,17 +81,25 @@ export interface Page {
 
 /** RFC 9457. */
 export interface Problem {
+  /** the code as a URN */
   readonly type: string;
+  /** the same for each refusal with this code */
   readonly title: string;
+  /** of HTTP */
   readonly status: number;
+  /** what was wrong this time, for a person */
   readonly detail: string;
+  /** the address that was asked */
   readonly instance: string;
   /** a stable word of the table of errors: what programs branch on */
   readonly code: string;
+  /** by which an operator finds it in the logs */
   readonly requestId: string;
   /** what validation refused, one entry a field */
   readonly errors?: readonly ({
+    /** `title`, `tags.0`, `set.title`, the name of a header; empty for the whole body */
     readonly path: string;
+    /** follows the path: `must be …` */
     readonly message: string;
   })[];
   /** the detail once more, at the addresses of the first TritonTube */
@@ -185,11 +193,15 @@ export interface UploadCreation {
   } | null;
 }
 
-/** Addresses that let whoever has them watch, until they expire. */
+/** Addresses that let whoever has them watch, until they expire. They are signed also where there is nothing behind them yet. */
 export interface SignedAddresses {
   /** RFC 3339, UTC */
   readonly expiresAt: string;
   readonly signature: string;
+  /** an address on this server */
+  readonly video: string;
+  /** an address on this server */
+  readonly events: string;
   readonly manifests: {
     /** an address on this server */
     readonly dash: string;
@@ -198,6 +210,8 @@ export interface SignedAddresses {
   };
   /** an address on this server */
   readonly thumbnail: string;
+  /** an address on this server */
+  readonly storyboard: string;
 }
 
 /** Who has watched in a time. */
@@ -527,50 +541,87 @@ export interface HealthCheck {
   readonly [name: string]: unknown;
 }
 
-/** Operations by method and path: what each is asked with, and what it answers. */
+/** Operations by method and path: what each is asked with, what it answers, and which headers tell something beside it. */
 export interface Operations {
   "GET /api/v1/videos": {
     readonly asked: {
       readonly query?: {
+        /** by number; beyond the last, go on with the cursor */
         readonly page?: number;
+        /** videos on a page */
         readonly limit?: number;
+        /** the nextCursor of an earlier page; not beside page */
         readonly cursor?: string;
+        /** words that a video has in its title, its tags or its description; also their beginnings, without accents, and mistyped */
         readonly q?: string;
+        /** what the list is ordered by, - for descending; default -createdAt, and relevance for a search */
         readonly sort?: "createdAt" | "-createdAt" | "title" | "-title" | "duration" | "-duration" | "views" | "-views" | "relevance";
+        /** only videos in this state; with `trash=true`, those that were in it when they were deleted */
         readonly status?: "uploading" | "queued" | "processing" | "ready" | "failed";
+        /** only videos with this tag */
         readonly tag?: string;
+        /** only videos made at this time or later */
         readonly createdAfter?: string;
+        /** only videos made before this time */
         readonly createdBefore?: string;
+        /** only videos of so many seconds or more */
         readonly minDuration?: number;
+        /** only videos of so many seconds or fewer */
         readonly maxDuration?: number;
+        /** only videos that are seen by these; unlisted and private ones are shown to their owner */
         readonly visibility?: "public" | "unlisted" | "private";
+        /** only videos of this user */
         readonly owner?: string;
+        /** true shows what its owner has deleted and can restore */
         readonly trash?: boolean;
+      };
+      readonly headers?: {
+        /** An `ETag` that was answered before: while it is still the same, the answer is 304 without a body. */
+        readonly "If-None-Match"?: string;
       };
     };
     readonly answer: {
       readonly data: readonly Video[];
       readonly meta: Page;
     };
+    readonly told: "Link" | "ETag";
   };
   "GET /api/v1/videos/{id}": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
+      };
+      readonly query?: {
+        /** of a signed address: whoever has it may watch this video for a while */
+        readonly signature?: string;
+      };
+      readonly headers?: {
+        /** An `ETag` that was answered before: while it is still the same, the answer is 304 without a body. */
+        readonly "If-None-Match"?: string;
       };
     };
     readonly answer: {
       readonly data: Video;
     };
+    readonly told: "ETag";
   };
   "PATCH /api/v1/videos/{id}": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
-      readonly body: {
+      readonly headers?: {
+        /** The ETag of the video as it was read: if somebody has edited it since, nothing is done. */
+        readonly "If-Match"?: string;
+      };
+      readonly body?: {
+        /** 1 to 200 characters in one line */
         readonly title?: string;
+        /** up to 5000 characters, in lines */
         readonly description?: string;
+        /** up to 30, of up to 50 characters each, in the place of those before */
         readonly tags?: readonly string[];
         readonly visibility?: "public" | "unlisted" | "private";
       };
@@ -578,34 +629,50 @@ export interface Operations {
     readonly answer: {
       readonly data: Video;
     };
+    readonly told: "ETag";
   };
   "DELETE /api/v1/videos/{id}": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
       readonly query?: {
+        /** true deletes it for ever, whether it is in the trash or not */
         readonly purge?: boolean;
+      };
+      readonly headers?: {
+        /** The ETag of the video as it was read: if somebody has edited it since, nothing is done. */
+        readonly "If-Match"?: string;
       };
     };
     readonly answer: undefined;
+    readonly told: never;
   };
   "GET /api/v1/videos/{id}/status": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
+      };
+      readonly query?: {
+        /** of a signed address: whoever has it may watch this video for a while */
+        readonly signature?: string;
       };
     };
     readonly answer: {
       readonly data: Processing;
     };
+    readonly told: never;
   };
   "POST /api/v1/videos/{id}/events": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
       readonly query?: {
+        /** of a signed address: whoever has it may watch this video for a while */
         readonly signature?: string;
       };
       readonly body: {
@@ -627,39 +694,47 @@ export interface Operations {
       };
     };
     readonly answer: undefined;
+    readonly told: never;
   };
   "GET /api/v1/videos/{id}/recommendations": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
       readonly query?: {
+        /** how many */
         readonly limit?: number;
       };
     };
     readonly answer: {
       readonly data: readonly Recommendation[];
     };
+    readonly told: never;
   };
   "POST /api/v1/videos/{id}/restore": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
     };
     readonly answer: {
       readonly data: Video;
     };
+    readonly told: "ETag";
   };
   "POST /api/v1/videos/{id}/retry": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
     };
     readonly answer: {
       readonly data: Video;
     };
+    readonly told: "ETag";
   };
   "POST /api/v1/videos/batch": {
     readonly asked: {
@@ -668,8 +743,11 @@ export interface Operations {
         readonly ids: readonly string[];
         /** for update: what to say anew of each */
         readonly set?: {
+          /** 1 to 200 characters in one line */
           readonly title?: string;
+          /** up to 5000 characters, in lines */
           readonly description?: string;
+          /** up to 30, of up to 50 characters each, in the place of those before */
           readonly tags?: readonly string[];
           readonly visibility?: "public" | "unlisted" | "private";
         };
@@ -678,27 +756,40 @@ export interface Operations {
     readonly answer: {
       readonly data: readonly BatchResult[];
     };
+    readonly told: never;
   };
   "DELETE /api/v1/videos/{id}/captions/{language}.vtt": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
+        /** a tag of BCP 47, such as de, pt-BR or zh-Hant */
         readonly language: string;
+      };
+      readonly headers?: {
+        /** The ETag of the video as it was read: if somebody has edited it since, nothing is done. */
+        readonly "If-Match"?: string;
       };
     };
     readonly answer: undefined;
+    readonly told: never;
   };
   "OPTIONS /api/v1/uploads": {
     readonly asked: {};
     readonly answer: undefined;
+    readonly told: "Tus-Version" | "Tus-Extension" | "Tus-Max-Size" | "Tus-Checksum-Algorithm";
   };
   "POST /api/v1/uploads/batch": {
     readonly asked: {
       readonly body: {
         readonly uploads: readonly ({
+          /** up to 200 characters in one line; else the file's name */
           readonly title?: string;
+          /** up to 5000 characters, in lines */
           readonly description?: string;
+          /** up to 30, of up to 50 characters each, with commas between them: `sea,sun` */
           readonly tags?: string | readonly string[];
+          /** who finds and sees it; `public` where it is left out or empty */
           readonly visibility?: "public" | "unlisted" | "private" | "";
           readonly filename?: string;
           readonly filetype?: string;
@@ -710,37 +801,53 @@ export interface Operations {
     readonly answer: {
       readonly data: readonly UploadCreation[];
     };
+    readonly told: never;
   };
   "OPTIONS /api/v1/uploads/{id}": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
     };
     readonly answer: undefined;
+    readonly told: "Tus-Version" | "Tus-Extension" | "Tus-Max-Size" | "Tus-Checksum-Algorithm";
   };
   "HEAD /api/v1/uploads/{id}": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
+      };
+      readonly headers: {
+        /** 1.0.0 */
+        readonly "Tus-Resumable": string;
       };
     };
     readonly answer: undefined;
+    readonly told: "Upload-Offset" | "Upload-Expires" | "X-Video-Id" | "Upload-Length" | "Upload-Metadata" | "Upload-Concat";
   };
   "DELETE /api/v1/uploads/{id}": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
+      };
+      readonly headers: {
+        /** 1.0.0 */
+        readonly "Tus-Resumable": string;
       };
     };
     readonly answer: undefined;
+    readonly told: never;
   };
   "POST /api/v1/videos/{id}/signature": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
-      readonly body: {
+      readonly body?: {
         /** how long they are valid */
         readonly seconds?: number;
       };
@@ -748,49 +855,62 @@ export interface Operations {
     readonly answer: {
       readonly data: SignedAddresses;
     };
+    readonly told: never;
   };
   "GET /api/v1/videos/{id}/analytics": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
       readonly query?: {
+        /** the beginning; default 30 days before the end */
         readonly from?: string;
+        /** the end, which is not part of it; default now */
         readonly to?: string;
+        /** what one point of the chart stands for, in UTC */
         readonly interval?: "hour" | "day" | "week";
       };
     };
     readonly answer: {
       readonly data: Statistics;
     };
+    readonly told: never;
   };
   "GET /api/v1/analytics/overview": {
     readonly asked: {
       readonly query?: {
+        /** the beginning; default 30 days before the end */
         readonly from?: string;
+        /** the end, which is not part of it; default now */
         readonly to?: string;
+        /** what one point of the chart stands for, in UTC */
         readonly interval?: "hour" | "day" | "week";
       };
     };
     readonly answer: {
       readonly data: Statistics;
     };
+    readonly told: never;
   };
   "GET /api/v1/analytics/popular": {
     readonly asked: {
       readonly query?: {
+        /** how many */
         readonly limit?: number;
       };
     };
     readonly answer: {
       readonly data: readonly PopularVideo[];
     };
+    readonly told: never;
   };
   "GET /api/v1/session": {
     readonly asked: {};
     readonly answer: {
       readonly data: Session;
     };
+    readonly told: never;
   };
   "POST /api/v1/session": {
     readonly asked: {
@@ -802,10 +922,12 @@ export interface Operations {
     readonly answer: {
       readonly data: Session;
     };
+    readonly told: "Set-Cookie";
   };
   "DELETE /api/v1/session": {
     readonly asked: {};
     readonly answer: undefined;
+    readonly told: never;
   };
   "PUT /api/v1/session/password": {
     readonly asked: {
@@ -815,12 +937,14 @@ export interface Operations {
       };
     };
     readonly answer: undefined;
+    readonly told: never;
   };
   "GET /api/v1/users": {
     readonly asked: {};
     readonly answer: {
       readonly data: readonly User[];
     };
+    readonly told: never;
   };
   "POST /api/v1/users": {
     readonly asked: {
@@ -833,13 +957,15 @@ export interface Operations {
     readonly answer: {
       readonly data: User;
     };
+    readonly told: never;
   };
   "PATCH /api/v1/users/{id}": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
-      readonly body: {
+      readonly body?: {
         readonly role?: "viewer" | "uploader" | "admin";
         readonly disabled?: boolean;
         readonly password?: string;
@@ -848,23 +974,28 @@ export interface Operations {
     readonly answer: {
       readonly data: User;
     };
+    readonly told: never;
   };
   "GET /api/v1/admin/audit": {
     readonly asked: {
       readonly query?: {
+        /** entries on a page */
         readonly limit?: number;
+        /** only entries older than this one */
         readonly before?: string;
       };
     };
     readonly answer: {
       readonly data: readonly AuditEntry[];
     };
+    readonly told: never;
   };
   "GET /api/v1/tokens": {
     readonly asked: {};
     readonly answer: {
       readonly data: readonly Token[];
     };
+    readonly told: never;
   };
   "POST /api/v1/tokens": {
     readonly asked: {
@@ -880,6 +1011,7 @@ export interface Operations {
     readonly answer: {
       readonly data: NewToken;
     };
+    readonly told: never;
   };
   "DELETE /api/v1/tokens/{id}": {
     readonly asked: {
@@ -888,28 +1020,33 @@ export interface Operations {
       };
     };
     readonly answer: undefined;
+    readonly told: never;
   };
   "GET /api/v1/admin/ring": {
     readonly asked: {};
     readonly answer: {
       readonly data: Ring;
     };
+    readonly told: never;
   };
   "GET /api/v1/admin/ring/plan": {
     readonly asked: {
       readonly query?: {
+        /** also one that keeps fewer copies than the ring does now */
         readonly fewer?: "true";
       };
     };
     readonly answer: {
       readonly data: RingPlan;
     };
+    readonly told: never;
   };
   "GET /api/v1/admin/disks": {
     readonly asked: {};
     readonly answer: {
       readonly data: readonly Disk[];
     };
+    readonly told: never;
   };
   "POST /api/v1/admin/disks": {
     readonly asked: {
@@ -922,35 +1059,41 @@ export interface Operations {
     readonly answer: {
       readonly data: Staged;
     };
+    readonly told: never;
   };
   "GET /api/v1/admin/storage/usage": {
     readonly asked: {};
     readonly answer: {
       readonly data: StorageUsage;
     };
+    readonly told: never;
   };
   "GET /api/v1/admin/storage/repairs": {
     readonly asked: {};
     readonly answer: {
       readonly data: readonly Backlog[];
     };
+    readonly told: never;
   };
   "POST /api/v1/admin/disks/{id}/drain": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
     };
     readonly answer: {
       readonly data: Staged;
     };
+    readonly told: never;
   };
   "PUT /api/v1/admin/disks/{id}/weight": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
-      readonly body: {
+      readonly body?: {
         /** bytes; null for its capacity */
         readonly weight?: number | null;
       };
@@ -958,23 +1101,28 @@ export interface Operations {
     readonly answer: {
       readonly data: Staged;
     };
+    readonly told: never;
   };
   "DELETE /api/v1/admin/disks/{id}": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
       readonly query?: {
+        /** also a disk that does not answer: its content counts as lost */
         readonly force?: "true";
       };
     };
     readonly answer: {
       readonly data: Staged;
     };
+    readonly told: never;
   };
   "POST /api/v1/admin/disks/{id}/scrub": {
     readonly asked: {
       readonly path: {
+        /** as it was answered */
         readonly id: string;
       };
       readonly body: {
@@ -982,10 +1130,11 @@ export interface Operations {
       };
     };
     readonly answer: undefined;
+    readonly told: never;
   };
   "POST /api/v1/admin/storage/verify": {
     readonly asked: {
-      readonly body: {
+      readonly body?: {
         readonly disk?: string;
       };
     };
@@ -994,10 +1143,12 @@ export interface Operations {
         readonly disks: readonly string[];
       };
     };
+    readonly told: never;
   };
   "DELETE /api/v1/admin/ring/changes": {
     readonly asked: {};
     readonly answer: undefined;
+    readonly told: never;
   };
   "POST /api/v1/admin/ring/apply": {
     readonly asked: {
@@ -1011,19 +1162,25 @@ export interface Operations {
         readonly epoch: number;
       };
     };
+    readonly told: never;
   };
   "GET /api/v1/admin/jobs": {
     readonly asked: {
       readonly query?: {
+        /** only jobs of this kind */
         readonly kind?: "video.inspect" | "video.foresee" | "video.span" | "video.audio" | "video.picture" | "video.captions" | "video.storyboard" | "upload.finish" | "partition.move" | "disk.repair" | "disk.compare" | "chunks.collect";
+        /** only jobs in this state */
         readonly state?: "queued" | "running" | "done" | "failed" | "cancelled";
+        /** only jobs older than this one: the id of the last one of the page before */
         readonly before?: string;
+        /** jobs on a page */
         readonly limit?: number;
       };
     };
     readonly answer: {
       readonly data: readonly Job[];
     };
+    readonly told: never;
   };
   "POST /api/v1/admin/jobs/{id}/retry": {
     readonly asked: {
@@ -1034,10 +1191,12 @@ export interface Operations {
     readonly answer: {
       readonly data: Job;
     };
+    readonly told: never;
   };
   "GET /health": {
     readonly asked: {};
     readonly answer: Health;
+    readonly told: never;
   };
   "GET /health/live": {
     readonly asked: {};
@@ -1045,6 +1204,7 @@ export interface Operations {
       readonly status: "ok";
       readonly uptime: number;
     };
+    readonly told: never;
   };
   "GET /health/ready": {
     readonly asked: {};
@@ -1052,10 +1212,12 @@ export interface Operations {
       readonly status: "ok" | "down";
       readonly missing?: readonly string[];
     };
+    readonly told: never;
   };
   "GET /api/v1/health": {
     readonly asked: {};
     readonly answer: Health;
+    readonly told: never;
   };
   "GET /api/v1/health/live": {
     readonly asked: {};
@@ -1063,6 +1225,7 @@ export interface Operations {
       readonly status: "ok";
       readonly uptime: number;
     };
+    readonly told: never;
   };
   "GET /api/v1/health/ready": {
     readonly asked: {};
@@ -1070,6 +1233,7 @@ export interface Operations {
       readonly status: "ok" | "down";
       readonly missing?: readonly string[];
     };
+    readonly told: never;
   };
   "GET /api/v1/openapi.json": {
     readonly asked: {};
@@ -1077,5 +1241,6 @@ export interface Operations {
       readonly openapi: string;
       readonly [name: string]: unknown;
     };
+    readonly told: never;
   };
 }

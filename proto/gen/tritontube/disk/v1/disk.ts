@@ -10,10 +10,12 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
   type ClientWritableStream,
+  type handleBidiStreamingCall,
   type handleClientStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
@@ -75,6 +77,36 @@ export interface GetChunkHeader {
    * Empty for a read of the whole chunk, which has its name.
    */
   sums: number[];
+}
+
+export interface ExchangeRequest {
+  /** Names the request among those of this call that are not answered yet. */
+  number: number;
+  asked:
+    | { $case: "put"; value: PutChunkHeader }
+    | { $case: "get"; value: GetChunkRequest }
+    | undefined;
+  /** Which step of a trace it belongs to (W3C Trace Context); empty for none. */
+  traceparent: string;
+  /** All of the chunk that is put: at most 256 KiB. */
+  data: Buffer;
+}
+
+export interface ExchangeResponse {
+  number: number;
+  answer:
+    | { $case: "stored"; value: PutChunkResponse }
+    | { $case: "read"; value: GetChunkHeader }
+    | { $case: "failure"; value: ExchangeFailure }
+    | undefined;
+  /** All that was asked for, verified. Empty where that is more than 256 KiB: GetChunk gives it. */
+  data: Buffer;
+}
+
+export interface ExchangeFailure {
+  /** The row of the table of errors. */
+  type: string;
+  details: string;
 }
 
 export interface StatChunkRequest {
@@ -611,6 +643,247 @@ export const GetChunkHeader: MessageFns<GetChunkHeader> = {
             }
 
             break;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseExchangeRequest(): ExchangeRequest {
+  return { number: 0, asked: undefined, traceparent: "", data: Buffer.alloc(0) };
+}
+
+export const ExchangeRequest: MessageFns<ExchangeRequest> = {
+  encode(message: ExchangeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    switch (message.asked?.$case) {
+      case "put":
+        PutChunkHeader.encode(message.asked.value, writer.uint32(18).fork()).join();
+        break;
+      case "get":
+        GetChunkRequest.encode(message.asked.value, writer.uint32(26).fork()).join();
+        break;
+    }
+    if (message.traceparent !== "") {
+      writer.uint32(34).string(message.traceparent);
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(42).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExchangeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExchangeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.asked = { $case: "put", value: PutChunkHeader.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.asked = { $case: "get", value: GetChunkRequest.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.traceparent = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseExchangeResponse(): ExchangeResponse {
+  return { number: 0, answer: undefined, data: Buffer.alloc(0) };
+}
+
+export const ExchangeResponse: MessageFns<ExchangeResponse> = {
+  encode(message: ExchangeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint32(message.number);
+    }
+    switch (message.answer?.$case) {
+      case "stored":
+        PutChunkResponse.encode(message.answer.value, writer.uint32(18).fork()).join();
+        break;
+      case "read":
+        GetChunkHeader.encode(message.answer.value, writer.uint32(26).fork()).join();
+        break;
+      case "failure":
+        ExchangeFailure.encode(message.answer.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    if (message.data.length !== 0) {
+      writer.uint32(42).bytes(message.data);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExchangeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExchangeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.answer = { $case: "stored", value: PutChunkResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.answer = { $case: "read", value: GetChunkHeader.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.answer = { $case: "failure", value: ExchangeFailure.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.data = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseExchangeFailure(): ExchangeFailure {
+  return { type: "", details: "" };
+}
+
+export const ExchangeFailure: MessageFns<ExchangeFailure> = {
+  encode(message: ExchangeFailure, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.type !== "") {
+      writer.uint32(10).string(message.type);
+    }
+    if (message.details !== "") {
+      writer.uint32(18).string(message.details);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExchangeFailure {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExchangeFailure();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.type = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.details = reader.string();
+            continue;
           }
         }
         if ((tag & 7) === 4 || tag === 0) {
@@ -1719,6 +1992,21 @@ export const DiskServiceService = {
     responseSerialize: (value: GetChunkResponse): Buffer => Buffer.from(GetChunkResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetChunkResponse => GetChunkResponse.decode(value),
   },
+  /**
+   * Stores and reads what fits into one message, over one call for as long as both ends like: to open a call costs both more than 100 KB do. Each
+   * request has one answer, under its number, in whatever order they are ready. What PutChunk and GetChunk promise holds for each. A request that
+   * is refused is answered so (ExchangeFailure), and the call goes on. Who half-closes is answered what was asked, and then the end. Requests
+   * that were not answered when the call ends may or may not have been done.
+   */
+  exchange: {
+    path: "/tritontube.disk.v1.DiskService/Exchange" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ExchangeRequest): Buffer => Buffer.from(ExchangeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExchangeRequest => ExchangeRequest.decode(value),
+    responseSerialize: (value: ExchangeResponse): Buffer => Buffer.from(ExchangeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExchangeResponse => ExchangeResponse.decode(value),
+  },
   /** Whether a chunk is there and durable, how long it is, and which file that is. */
   statChunk: {
     path: "/tritontube.disk.v1.DiskService/StatChunk" as const,
@@ -1800,6 +2088,13 @@ export interface DiskServiceServer extends UntypedServiceImplementation {
    * the bytes are good. The blocks of a part are verified before they are sent, and their sums go along.
    */
   getChunk: handleServerStreamingCall<GetChunkRequest, GetChunkResponse>;
+  /**
+   * Stores and reads what fits into one message, over one call for as long as both ends like: to open a call costs both more than 100 KB do. Each
+   * request has one answer, under its number, in whatever order they are ready. What PutChunk and GetChunk promise holds for each. A request that
+   * is refused is answered so (ExchangeFailure), and the call goes on. Who half-closes is answered what was asked, and then the end. Requests
+   * that were not answered when the call ends may or may not have been done.
+   */
+  exchange: handleBidiStreamingCall<ExchangeRequest, ExchangeResponse>;
   /** Whether a chunk is there and durable, how long it is, and which file that is. */
   statChunk: handleUnaryCall<StatChunkRequest, StatChunkResponse>;
   /**
@@ -1853,6 +2148,15 @@ export interface DiskServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<GetChunkResponse>;
+  /**
+   * Stores and reads what fits into one message, over one call for as long as both ends like: to open a call costs both more than 100 KB do. Each
+   * request has one answer, under its number, in whatever order they are ready. What PutChunk and GetChunk promise holds for each. A request that
+   * is refused is answered so (ExchangeFailure), and the call goes on. Who half-closes is answered what was asked, and then the end. Requests
+   * that were not answered when the call ends may or may not have been done.
+   */
+  exchange(): ClientDuplexStream<ExchangeRequest, ExchangeResponse>;
+  exchange(options: Partial<CallOptions>): ClientDuplexStream<ExchangeRequest, ExchangeResponse>;
+  exchange(metadata: Metadata, options?: Partial<CallOptions>): ClientDuplexStream<ExchangeRequest, ExchangeResponse>;
   /** Whether a chunk is there and durable, how long it is, and which file that is. */
   statChunk(
     request: StatChunkRequest,
