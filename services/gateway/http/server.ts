@@ -8,6 +8,7 @@ import { acceptedRequestId, traceIdOf } from "../domain/ids.ts";
 import { problemOf } from "../domain/problem.ts";
 import { failure } from "../../kernel/errors.ts";
 import { isHttp2 } from "./reply.ts";
+import { ListedResponse } from "./response.ts";
 import { securityHeaders } from "./security.ts";
 import { timingsOf } from "./timings.ts";
 
@@ -106,6 +107,7 @@ export function openServer({ certificate, uploadIdleMs, handle, finished }: Serv
 
 function plainServer(): Server {
   return createServer({
+    ServerResponse: ListedResponse as typeof ServerResponse,
     headersTimeout: HEADERS_MS,
     connectionsCheckingInterval: CHECK_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -121,6 +123,7 @@ function secureServer({ cert, key }: Certificate): Server {
     cert,
     key,
     allowHTTP1: true,
+    Http1ServerResponse: ListedResponse,
     minVersion: "TLSv1.2",
     handshakeTimeout: HEADERS_MS,
     settings: { maxConcurrentStreams: STREAMS_MAX, maxHeaderListSize: HEADER_BYTES_MAX },
@@ -149,7 +152,7 @@ function begin(req: IncomingMessage, res: ServerResponse, finished: (request: Fi
   const startedAt = performance.now();
   const sent = bytesOn(req, res);
   res.setHeader("X-Request-Id", requestId);
-  for (const [name, value] of securityHeaders) res.setHeader(name, value);
+  if (isHttp2(req)) for (const [name, value] of securityHeaders) res.setHeader(name, value);
   // An answer to a client that has just gone fails here; "close" tells of it.
   res.on("error", ignored);
   res.once("close", () => {

@@ -1,0 +1,60 @@
+import { once } from "node:events";
+import { createServer, get, type IncomingMessage, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+import { ListedResponse } from "../../../services/gateway/http/response.ts";
+import { securityHeaders } from "../../../services/gateway/http/security.ts";
+
+/** Names and values as they came, each name in small letters. */
+async function answeredBy(handle: (res: ServerResponse) => void): Promise<[string, string][]> {
+  const server = createServer({ ServerResponse: ListedResponse as typeof ServerResponse }, (_, res) => handle(res));
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  try {
+    const [response] = (await once(get({ port: (server.address() as AddressInfo).port }), "response")) as [IncomingMessage];
+    response.resume();
+    const { rawHeaders } = response;
+    return rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [[name.toLowerCase(), rawHeaders[at + 1] ?? ""]] : [])) as [string, string][];
+  } finally {
+    server.close();
+  }
+}
+
+describe("an answer whose headers are listed", () => {
+  it("has those of every answer, each once, also where nothing else was said", async () => {
+    const headers = await answeredBy((res) => res.end());
+    for (const [name, value] of securityHeaders)
+      expect(headers.filter(([known]) => known === name.toLowerCase())).toEqual([[name.toLowerCase(), value]]);
+    const names = headers.map(([name]) => name);
+    expect(names).toEqual([...new Set(names)]);
+  });
+
+  it("replaces what was set before, whatever the size of its letters, and tells it as it was set", async () => {
+    const headers = await answeredBy((res) => {
+      res
+        .setHeader("cross-origin-resource-policy", "cross-origin")
+        .setHeader("ETag", '"a"')
+        .setHeader("etag", '"b"')
+        .setHeader("Content-Length", 0);
+      res.setHeader("X-Seen", `${String(res.getHeader("ETAG"))} ${String(res.getHeader("X-Never"))}`).end();
+    });
+    const told = (name: string): string[] => headers.filter(([known]) => known === name).map(([, value]) => value);
+    expect([told("cross-origin-resource-policy"), told("etag"), told("x-seen")]).toEqual([["cross-origin"], ['"b"'], ['"b" undefined']]);
+  });
+
+  it("adds to what was set before as one list (RFC 9110, 5.3)", async () => {
+    const headers = await answeredBy((res) => res.appendHeader("Vary", "Origin").appendHeader("vary", "Accept-Encoding").end());
+    expect(headers.filter(([name]) => name === "vary")).toEqual([["vary", "Origin, Accept-Encoding"]]);
+  });
+
+  it("refuses a value that would be two headers while another answer can still be given", async () => {
+    const headers = await answeredBy((res) => {
+      try {
+        res.setHeader("X-Title", "one\r\nSet-Cookie: two");
+      } catch {
+        res.setHeader("X-Title", "refused");
+      }
+      res.end();
+    });
+    expect(headers).toContainEqual(["x-title", "refused"]);
+    expect(headers.some(([name]) => name === "set-cookie")).toBe(false);
+  });
+});
