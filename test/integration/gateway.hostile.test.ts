@@ -149,6 +149,22 @@ describe("a request of which two readers could make two different ones", () => {
   });
 });
 
+describe("a request line that says another version than the connection speaks", () => {
+  it.each([
+    ["an address that there is", `GET /health/live HTTP/2.0\r\nHost: localhost\r\nConnection: close\r\n\r\n`],
+    ["one that there is not", `GET /nothing HTTP/2.0\r\nHost: localhost\r\nConnection: close\r\n\r\n`],
+    ["an upload", `${START.replace("1.1", "2.0")}Connection: close\r\nContent-Length: 5\r\n\r\nhello`],
+  ])("is answered as the connection speaks: %s", async (_, bytes) => {
+    const [status] = await statusesOf(bytes);
+    expect([200, 202, 404]).toContain(status);
+  });
+
+  it.each(["0.9", "1.2", "2.1", "3.0", "9.9"])("is refused where it is no version at all: %s", async (version) => {
+    expect(await statusesOf(`GET /health/live HTTP/${version}\r\nHost: localhost\r\nConnection: close\r\n\r\n`)).not.toContain(500);
+    expect((await ask(tus.url, "/health/live")).status).toBe(200);
+  });
+});
+
 const trailed = (trailers: string) => `${START}Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n7\r\ntrailer\r\n0\r\n${trailers}\r\n`;
 
 describe("a length that is a lie", () => {

@@ -7,6 +7,7 @@ import { connect as connectHttp2, constants, type ClientHttp2Session } from "nod
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { promisify } from "node:util";
 import { keep, keepPlayable, videoOf } from "../support/catalogue.ts";
 import { eventually } from "../support/eventually.ts";
@@ -106,6 +107,21 @@ describeWith("openssl", "with a certificate", () => {
     });
     expect(lines[0]?.fields).toMatchObject({ status: 202, user: ann.user.id, client: "127.0.0.1", aborted: false });
     session.close();
+  });
+
+  it("speaks HTTP/1.1 to who does, also when he calls it HTTP/2.0, with the headers of every answer, each once", async () => {
+    const socket = connectTls({
+      port: Number(new URL(gateway.url).port),
+      host: "127.0.0.1",
+      ca: readFileSync(cert),
+      ALPNProtocols: ["http/1.1"],
+    });
+    socket.write("GET /nothing HTTP/2.0\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    const parts: Buffer[] = [];
+    for await (const part of socket as AsyncIterable<Buffer>) parts.push(part);
+    const answer = Buffer.concat(parts).toString();
+    expect(answer).toMatch(/^HTTP\/1\.1 404 /);
+    expect(answer.match(/^content-security-policy: /gim)).toHaveLength(1);
   });
 
   const isOver = (name: string): boolean =>

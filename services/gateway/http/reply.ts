@@ -1,6 +1,6 @@
 /** What a handler answers, and how it goes onto the wire: conditions, ranges, HEAD, and an end to bodies that nobody wants. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { constants, type Http2ServerRequest, type Http2ServerResponse } from "node:http2";
+import { constants, Http2ServerRequest, type Http2ServerResponse } from "node:http2";
 import type { Readable, Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { encodingOf, type Encoding } from "../domain/accept.ts";
@@ -264,8 +264,9 @@ function finish(req: IncomingMessage, res: ServerResponse, body: Uint8Array | un
   endWithTurn(res, sent);
 }
 
+/** By what it is: over HTTP/1.1 anybody may write HTTP/2.0 into the request line. */
 export function isHttp2(req: IncomingMessage): req is IncomingMessage & Http2ServerRequest {
-  return req.httpVersionMajor === 2;
+  return req instanceof Http2ServerRequest;
 }
 
 function hasMore(req: IncomingMessage): boolean {

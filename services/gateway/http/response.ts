@@ -1,5 +1,5 @@
 /** An answer over HTTP/1.1 whose headers are kept as they go out. */
-import { ServerResponse, validateHeaderValue } from "node:http";
+import { type OutgoingHttpHeaders, ServerResponse, validateHeaderName, validateHeaderValue } from "node:http";
 import { securityHeaders } from "./security.ts";
 
 const FIXED: readonly string[] = securityHeaders.flat();
@@ -12,19 +12,28 @@ export class ListedResponse extends ServerResponse {
   /** Names and values by turns. */
   readonly #listed: string[] = FIXED.slice();
 
+  /** A header that cannot be sent is refused here, while another answer can still be given. Several lines of one name are for nobody. */
   override setHeader(name: string, value: number | string | readonly string[]): this {
+    if (this.headersSent) throw new Error(`The headers went out before ${name} was set.`);
+    if (typeof value === "object" || value === undefined) throw new TypeError(`${name} takes one value.`);
     const text = String(value);
-    // Here it can still be answered with a refusal; names are looked at when they go out.
     validateHeaderValue(name, text);
     const at = this.#indexOf(name);
-    if (at < 0) this.#listed.push(name, text);
+    if (at < 0) this.#add(name, text);
     else this.#listed[at + 1] = text;
     return this;
   }
 
+  /** As one list (RFC 9110, 5.3), which cookies are not. */
   override appendHeader(name: string, value: string | readonly string[]): this {
     const before = this.getHeader(name);
     return this.setHeader(name, before === undefined ? value : `${before}, ${String(value)}`);
+  }
+
+  override removeHeader(name: string): void {
+    super.removeHeader(name);
+    const at = this.#indexOf(name);
+    if (at >= 0) this.#listed.splice(at, 2);
   }
 
   override getHeader(name: string): string | undefined {
@@ -32,9 +41,29 @@ export class ListedResponse extends ServerResponse {
     return at < 0 ? undefined : this.#listed[at + 1];
   }
 
+  override hasHeader(name: string): boolean {
+    return this.#indexOf(name) >= 0;
+  }
+
+  override getHeaderNames(): string[] {
+    return Object.keys(this.getHeaders());
+  }
+
+  override getHeaders(): OutgoingHttpHeaders {
+    const headers: OutgoingHttpHeaders = {};
+    for (let at = 0; at < this.#listed.length; at += 2) headers[(this.#listed[at] ?? "").toLowerCase()] = this.#listed[at + 1];
+    return headers;
+  }
+
   /** Node calls it, too, for whoever sends without having said it. */
-  override writeHead(status: number): this {
+  override writeHead(status: number, ...more: readonly unknown[]): this {
+    if (more.length > 0) throw new TypeError("The headers of an answer are set one by one.");
     return super.writeHead(status, this.#listed);
+  }
+
+  #add(name: string, text: string): void {
+    validateHeaderName(name);
+    this.#listed.push(name, text);
   }
 
   /** -1 when there is none. */

@@ -45,16 +45,48 @@ describe("an answer whose headers are listed", () => {
     expect(headers.filter(([name]) => name === "vary")).toEqual([["vary", "Origin, Accept-Encoding"]]);
   });
 
-  it("refuses a value that would be two headers while another answer can still be given", async () => {
+  it("forgets what is taken away, and tells what there is", async () => {
+    let known: unknown;
+    const headers = await answeredBy((res) => {
+      res.setHeader("X-Gone", "a").setHeader("X-Kept", 1).removeHeader("x-gone");
+      known = [res.hasHeader("x-gone"), res.hasHeader("x-kept"), res.getHeaderNames().includes("x-kept"), res.getHeaders()["x-kept"]];
+      res.end();
+    });
+    expect(known).toEqual([false, true, true, "1"]);
+    expect([headers.some(([name]) => name === "x-gone"), headers.find(([name]) => name === "x-kept")]).toEqual([false, ["x-kept", "1"]]);
+  });
+
+  it.each<[string, (res: ServerResponse) => void]>([
+    ["a value that would be two headers", (res) => res.setHeader("X-Title", "one\r\nSet-Cookie: two")],
+    ["a name that is none", (res) => res.setHeader("X Title", "one")],
+    ["several values", (res) => res.setHeader("Set-Cookie", ["a=1", "b=2"])],
+    ["no value", (res) => res.setHeader("X-Title", undefined as unknown as string)],
+    ["headers that are set at once", (res) => res.writeHead(200, { "X-Title": "one" })],
+  ])("refuses %s while another answer can still be given", async (_, wrong) => {
+    let refused = false;
     const headers = await answeredBy((res) => {
       try {
-        res.setHeader("X-Title", "one\r\nSet-Cookie: two");
+        wrong(res);
       } catch {
-        res.setHeader("X-Title", "refused");
+        refused = true;
+      }
+      res.setHeader("X-Title", "other").end();
+    });
+    expect(refused).toBe(true);
+    expect(headers.filter(([name]) => ["x-title", "x title", "set-cookie"].includes(name))).toEqual([["x-title", "other"]]);
+  });
+
+  it("refuses a header that is set when all have gone out", async () => {
+    let late: unknown;
+    await answeredBy((res) => {
+      res.flushHeaders();
+      try {
+        res.setHeader("X-Late", "a");
+      } catch (error) {
+        late = error;
       }
       res.end();
     });
-    expect(headers).toContainEqual(["x-title", "refused"]);
-    expect(headers.some(([name]) => name === "set-cookie")).toBe(false);
+    expect(late).toEqual(expect.objectContaining({ message: expect.stringContaining("X-Late") as string }));
   });
 });
