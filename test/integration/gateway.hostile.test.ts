@@ -149,6 +149,24 @@ describe("a request of which two readers could make two different ones", () => {
   });
 });
 
+describe("what the server refuses before anybody looks at it", () => {
+  it.each([
+    ["a request that names no host", "GET /health/live HTTP/1.1\r\n\r\n", 400],
+    [
+      "one that expects what there is not",
+      "GET /health/live HTTP/1.1\r\nHost: localhost\r\nExpect: 200-ok\r\nConnection: close\r\n\r\n",
+      417,
+    ],
+  ])("is answered, with the headers of every answer: %s", async (_, bytes, status) => {
+    const raw = await openRaw(tus.port);
+    raw.socket.write(bytes, "latin1");
+    await raw.closed;
+    expect(raw.received()).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(raw.received().match(/^content-security-policy: /gim)).toHaveLength(1);
+    expect((await ask(tus.url, "/health/live")).status).toBe(200);
+  });
+});
+
 describe("a request line that says another version than the connection speaks", () => {
   it.each([
     ["an address that there is", `GET /health/live HTTP/2.0\r\nHost: localhost\r\nConnection: close\r\n\r\n`],

@@ -55,9 +55,11 @@ export class ListedResponse extends ServerResponse {
     return headers;
   }
 
-  /** Node calls it, too, for whoever sends without having said it. */
+  /** Node calls it, too: for whoever sends without having said it, and for what it refuses by itself, with headers of its own. */
   override writeHead(status: number, ...more: readonly unknown[]): this {
-    if (more.length > 0) throw new TypeError("The headers of an answer are set one by one.");
+    const [reason, headers] = typeof more[0] === "string" ? more : [undefined, more[0]];
+    if (typeof reason === "string") this.statusMessage = reason;
+    for (const [name, value] of pairsOf(headers)) this.setHeader(name, value);
     return super.writeHead(status, this.#listed);
   }
 
@@ -72,6 +74,12 @@ export class ListedResponse extends ServerResponse {
     for (let at = 0; at < listed.length; at += 2) if (isSame(listed[at] ?? "", name)) return at;
     return -1;
   }
+}
+
+/** Of an object, or of names and values by turns. */
+function pairsOf(headers: unknown): (readonly [string, string])[] {
+  if (!Array.isArray(headers)) return Object.entries(headers ?? {});
+  return headers.flatMap((name: string, at) => (at % 2 === 0 ? [[name, headers[at + 1] as string] as const] : []));
 }
 
 /** Letters of either size: nearly always the very same text, or one of another length. */

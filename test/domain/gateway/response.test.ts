@@ -57,11 +57,23 @@ describe("an answer whose headers are listed", () => {
   });
 
   it.each<[string, (res: ServerResponse) => void]>([
+    ["an object", (res) => res.writeHead(200, { "X-Title": "one" })],
+    ["a list", (res) => res.writeHead(200, ["X-Title", "one"])],
+    ["an object behind a reason", (res) => res.writeHead(200, "Fine", { "X-Title": "one" })],
+  ])("takes headers that come with the status, as %s", async (_, write) => {
+    const headers = await answeredBy((res) => {
+      res.setHeader("x-title", "none");
+      write(res);
+      res.end();
+    });
+    expect(headers.filter(([name]) => name === "x-title")).toEqual([["x-title", "one"]]);
+  });
+
+  it.each<[string, (res: ServerResponse) => void]>([
     ["a value that would be two headers", (res) => res.setHeader("X-Title", "one\r\nSet-Cookie: two")],
     ["a name that is none", (res) => res.setHeader("X Title", "one")],
     ["several values", (res) => res.setHeader("Set-Cookie", ["a=1", "b=2"])],
     ["no value", (res) => res.setHeader("X-Title", undefined as unknown as string)],
-    ["headers that are set at once", (res) => res.writeHead(200, { "X-Title": "one" })],
   ])("refuses %s while another answer can still be given", async (_, wrong) => {
     let refused = false;
     const headers = await answeredBy((res) => {
