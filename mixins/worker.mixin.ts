@@ -26,6 +26,8 @@ import { repeat, type Repeated } from "./repeat.ts";
 const LEASE_MS = 3000;
 const BEAT_MS = 1000;
 const POLL_MS = 2000;
+/** Attempts to be excused when the queue answers again; of more, the oldest count. */
+const UNTOLD_MAX = 1000;
 /** Handlers have this long to end when the service stops: less than the broker waits (moleculer.config.ts). */
 const STOP_MS = 6000;
 
@@ -93,8 +95,8 @@ export function worker<TThis extends WithWorker>(options: WorkerOptions<TThis>):
   };
 }
 
-/** Why a job was aborted. */
-type Reason = "stopping" | "lost" | "cancelled";
+/** Why a job was aborted: "silence" when it was the queue that did not answer. */
+type Reason = "stopping" | "lost" | "silence" | "cancelled";
 
 interface Held {
   readonly job: Job;
@@ -103,6 +105,8 @@ interface Held {
   readonly signal: AbortSignal;
   /** Aborts the job when no beat has come through for a whole lease: somebody else may have it by then. */
   readonly lease: NodeJS.Timeout;
+  /** A beat was answered: the queue knows that the attempt has begun. */
+  heard: boolean;
   progress: number;
   ended: Promise<void>;
 }
@@ -136,6 +140,10 @@ class Worker<TThis> {
   /** Since when the queue has not answered, in ms of the monotonic clock; and whether that was told. */
   #silentSince: number | undefined;
   #told = false;
+  /** When the beat began that is on its way. */
+  #beating: number | undefined;
+  /** Attempts that ended while the queue did not answer, and not through a fault of the job. */
+  readonly #untold: JobRef[] = [];
 
   constructor(service: TThis & Service, options: WorkerOptions<TThis>) {
     this.#service = service;
@@ -153,7 +161,11 @@ class Worker<TThis> {
 
   start(): void {
     const tell = (error: unknown): void => this.#unreachable(error);
-    this.#rounds = [repeat(POLL_MS, async () => this.wake(), tell), repeat(BEAT_MS, async () => await this.#beat(), tell)];
+    this.#rounds = [
+      repeat(POLL_MS, async () => this.wake(), tell),
+      repeat(BEAT_MS, async () => await this.#beat(), tell),
+      repeat(BEAT_MS, async () => await this.#excuse(), tell),
+    ];
   }
 
   /** Gives every job back, so that another worker has it at once, and none has lost an attempt. */
@@ -195,6 +207,8 @@ class Worker<TThis> {
   }
 
   async #search(group: Group): Promise<void> {
+    // First, or a job that is claimed again here may have had attempts enough.
+    await this.#excuse().catch((error: unknown) => this.#unreachable(error));
     while (group.again) {
       group.again = false;
       while (!this.#stopping && group.held.size < group.slots) {
@@ -223,7 +237,8 @@ class Worker<TThis> {
       ref: { id: job.id, fence: job.fence },
       abort,
       signal: controller.signal,
-      lease: setTimeout(abort, LEASE_MS * leaseFactor(job.attempts), "lost" satisfies Reason),
+      lease: setTimeout(() => abort(this.#isCutOff ? "silence" : "lost"), LEASE_MS * leaseFactor(job.attempts)),
+      heard: false,
       progress: 0,
       ended: Promise.resolve(),
     };
@@ -265,6 +280,7 @@ class Worker<TThis> {
     if (reason === "stopping") return await this.#release(held);
     if (reason !== undefined || errorType(error) === "JOB_LOST") {
       this.#logger.info("left a job that is not ours any more", { ...held.ref, kind: held.job.kind, reason: reason ?? "lost" });
+      if (reason === "silence") this.#excuseLater(held);
       return;
     }
     const report = { job: held.ref, ...reportOf(error) };
@@ -273,7 +289,34 @@ class Worker<TThis> {
     if (failure.type === "INTERNAL") this.#logger.error(error);
     if (UNEXPECTED.has(failure.type)) tellMistake(error, { service: this.#service.name, ...circumstancesOf(held.job) });
     const options = this.#optionsOf(held.job.kind);
-    await (options.fail?.call(this.#service, report) ?? call(this.#caller, jobs.fail, report));
+    try {
+      await (options.fail?.call(this.#service, report) ?? call(this.#caller, jobs.fail, report));
+    } catch (untold) {
+      if (excused) this.#excuseLater(held);
+      throw untold;
+    }
+  }
+
+  /** An attempt that the queue has not heard of counts as none anyway. */
+  #excuseLater({ ref, heard }: Held): void {
+    if (heard) this.#untold.push(ref);
+    if (this.#untold.length > UNTOLD_MAX) this.#untold.shift();
+  }
+
+  async #excuse(): Promise<void> {
+    for (let ref = this.#untold.shift(); ref; ref = this.#untold.shift()) {
+      try {
+        await call(this.#caller, jobs.excuse, { job: ref });
+      } catch (error) {
+        this.#untold.unshift(ref);
+        throw error;
+      }
+    }
+  }
+
+  /** It is the queue that is silent, and not this process that has not come to ask it. */
+  get #isCutOff(): boolean {
+    return this.#silentSince !== undefined || (this.#beating !== undefined && performance.now() - this.#beating >= BEAT_MS);
   }
 
   async #release(held: Held): Promise<void> {
@@ -284,11 +327,14 @@ class Worker<TThis> {
   async #beat(held: readonly Held[] = this.#held()): Promise<void> {
     if (held.length === 0) return;
     const claims = held.map((one) => ({ ...one.ref, progress: one.progress }));
-    const kept = new Set(await call(this.#caller, jobs.beat, { leaseMs: LEASE_MS, held: claims }));
+    this.#beating ??= performance.now();
+    const asked = call(this.#caller, jobs.beat, { leaseMs: LEASE_MS, held: claims });
+    const kept = new Set(await asked.finally(() => (this.#beating = undefined)));
     this.#reached();
     for (const one of held) {
-      if (kept.has(one.ref.id)) one.lease.refresh();
-      else one.abort("lost");
+      if (!kept.has(one.ref.id)) one.abort("lost");
+      else one.lease.refresh();
+      one.heard ||= kept.has(one.ref.id);
     }
   }
 

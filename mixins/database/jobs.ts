@@ -82,6 +82,19 @@ export async function failJob(tx: Database | Tx, job: JobRef, { failure, final, 
   return changed?.state ?? lost();
 }
 
+/**
+ * An attempt whose worker lived, and could tell nobody how it ended: it counts as one of which nobody heard, as long as an excused failure would. Told twice,
+ * it leaves the job one attempt more.
+ */
+export async function excuseAttempt(on: Database | Tx, job: JobRef): Promise<void> {
+  await execute(
+    on,
+    `update jobs set unheard = unheard + 1
+     where id = $1 and fence >= $2 and state in ('queued', 'running') and unheard < attempts and created_at > now() - ${EXCUSED_DAYS} * interval '1 day'`,
+    [job.id, job.fence],
+  );
+}
+
 /** Takes all work of a video out of the queue, also from the workers that hold it: their fence is worth nothing any more. */
 export async function cancelJobs(tx: Tx, videoId: string): Promise<void> {
   await execute(

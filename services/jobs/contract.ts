@@ -185,6 +185,14 @@ export const jobs = contract("jobs", {
     scope: "cluster",
     idempotent: false,
   }),
+  /** An attempt that was not its worker's fault, and whose end could not be told while it was held: it is not counted, whoever has the job by now. */
+  excuse: action({
+    params: z.strictObject({ job: jobRef }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: false,
+    timeoutMs: 2000,
+  }),
   /** Gives a job back untouched, so that another worker takes it at once: costs no attempt. */
   release: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: true }),
   /** Newest first; those older than the job `before`. */

@@ -1,7 +1,7 @@
 /** The queue, for workers that have no database: they reach it by these actions only. Any number of instances may run. */
 import type { ServiceSchema } from "moleculer";
 import { announceJobs, databaseMixin, type WithDatabase } from "../../mixins/database/database.mixin.ts";
-import { completeJob, failJob } from "../../mixins/database/jobs.ts";
+import { completeJob, excuseAttempt, failJob } from "../../mixins/database/jobs.ts";
 import { repeat, type Repeated } from "../../mixins/repeat.ts";
 import { messageOf } from "../kernel/errors.ts";
 import { implement } from "../kernel/rpc.ts";
@@ -38,6 +38,10 @@ const service: ServiceSchema<object, object, object, JobsService> = {
     },
     async fail({ job, ...report }) {
       return await failJob(this.db, job, report);
+    },
+    async excuse({ job }) {
+      await excuseAttempt(this.db, job);
+      return null;
     },
     async release({ job }) {
       const kind = await release(this.db, job);

@@ -323,7 +323,7 @@ describe("a worker", () => {
     broker = deciding;
     const { control } = await eventually(() => began[0]);
     await deciding.destroyService(deciding.getLocalService("jobs"));
-    expect(await eventually(() => control.signal.reason as unknown)).toBe("lost");
+    expect(await eventually(() => control.signal.reason as unknown)).toBe("silence");
   });
 
   it.each([

@@ -278,6 +278,7 @@ function operatingStandIns(catalogue: Catalogue): ServiceSchema[] {
         spent: unused,
         complete: unused,
         fail: unused,
+        excuse: unused,
         release: unused,
         list: unused,
         history: unused,
