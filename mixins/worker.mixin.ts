@@ -26,6 +26,8 @@ import { repeat, type Repeated } from "./repeat.ts";
 const LEASE_MS = 3000;
 const BEAT_MS = 1000;
 const POLL_MS = 2000;
+/** Work waits for so long until what was not told is. */
+const EXCUSE_MS = 2000;
 /** Attempts to be excused when the queue answers again; of more, the oldest count. */
 const UNTOLD_MAX = 1000;
 /** Handlers have this long to end when the service stops: less than the broker waits (moleculer.config.ts). */
@@ -140,10 +142,11 @@ class Worker<TThis> {
   /** Since when the queue has not answered, in ms of the monotonic clock; and whether that was told. */
   #silentSince: number | undefined;
   #told = false;
-  /** When the beat began that is on its way. */
-  #beating: number | undefined;
+  /** When the first beat was sent that nobody has answered, nor any after it. */
+  #unheardSince: number | undefined;
   /** Attempts that ended while the queue did not answer, and not through a fault of the job. */
   readonly #untold: JobRef[] = [];
+  #excusing: Promise<void> | undefined;
 
   constructor(service: TThis & Service, options: WorkerOptions<TThis>) {
     this.#service = service;
@@ -207,8 +210,9 @@ class Worker<TThis> {
   }
 
   async #search(group: Group): Promise<void> {
-    // First, or a job that is claimed again here may have had attempts enough.
-    await this.#excuse().catch((error: unknown) => this.#unreachable(error));
+    // First, or a job that is claimed again here may have had attempts enough; but a queue that does not answer is asked for jobs as ever.
+    const excused = this.#excuse().catch((error: unknown) => this.#unreachable(error));
+    if (this.#untold.length > 0) await Promise.race([excused, sleep(EXCUSE_MS, undefined, { ref: false })]);
     while (group.again) {
       group.again = false;
       while (!this.#stopping && group.held.size < group.slots) {
@@ -292,31 +296,33 @@ class Worker<TThis> {
     try {
       await (options.fail?.call(this.#service, report) ?? call(this.#caller, jobs.fail, report));
     } catch (untold) {
-      if (excused) this.#excuseLater(held);
+      // Whoever hears that the job is lost was not cut off: then it may be the job that kept the worker from its beats.
+      if (excused && errorType(untold) !== "JOB_LOST") this.#excuseLater(held);
       throw untold;
     }
   }
 
-  /** An attempt that the queue has not heard of counts as none anyway. */
+  /** An attempt that the queue has not heard of counts as none anyway; where only its answer was lost, it counts. */
   #excuseLater({ ref, heard }: Held): void {
     if (heard) this.#untold.push(ref);
     if (this.#untold.length > UNTOLD_MAX) this.#untold.shift();
   }
 
-  async #excuse(): Promise<void> {
-    for (let ref = this.#untold.shift(); ref; ref = this.#untold.shift()) {
-      try {
-        await call(this.#caller, jobs.excuse, { job: ref });
-      } catch (error) {
-        this.#untold.unshift(ref);
-        throw error;
-      }
+  /** One after the other, and by one at a time. */
+  #excuse(): Promise<void> {
+    return (this.#excusing ??= this.#excuseAll().finally(() => (this.#excusing = undefined)));
+  }
+
+  async #excuseAll(): Promise<void> {
+    for (let ref = this.#untold[0]; ref && !this.#stopping; ref = this.#untold[0]) {
+      await call(this.#caller, jobs.excuse, { job: ref });
+      this.#untold.shift();
     }
   }
 
   /** It is the queue that is silent, and not this process that has not come to ask it. */
   get #isCutOff(): boolean {
-    return this.#silentSince !== undefined || (this.#beating !== undefined && performance.now() - this.#beating >= BEAT_MS);
+    return this.#unheardSince !== undefined && performance.now() - this.#unheardSince >= BEAT_MS;
   }
 
   async #release(held: Held): Promise<void> {
@@ -325,16 +331,16 @@ class Worker<TThis> {
 
   /** What never sends one has not begun: of what ends its worker, the first one tells before it can. */
   async #beat(held: readonly Held[] = this.#held()): Promise<void> {
-    if (held.length === 0) return;
+    if (held.length === 0) return void (this.#unheardSince = undefined);
     const claims = held.map((one) => ({ ...one.ref, progress: one.progress }));
-    this.#beating ??= performance.now();
-    const asked = call(this.#caller, jobs.beat, { leaseMs: LEASE_MS, held: claims });
-    const kept = new Set(await asked.finally(() => (this.#beating = undefined)));
+    this.#unheardSince ??= performance.now();
+    const kept = new Set(await call(this.#caller, jobs.beat, { leaseMs: LEASE_MS, held: claims }));
+    this.#unheardSince = undefined;
     this.#reached();
     for (const one of held) {
       if (!kept.has(one.ref.id)) one.abort("lost");
       else one.lease.refresh();
-      one.heard ||= kept.has(one.ref.id);
+      one.heard ||= kept.has(one.ref.id) && !one.signal.aborted;
     }
   }
 

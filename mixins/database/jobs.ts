@@ -66,7 +66,7 @@ export async function failJob(tx: Database | Tx, job: JobRef, { failure, final, 
     `update jobs set
        state = case when over then 'failed' else 'queued' end,
        finished_at = case when over then now() end,
-       attempts = attempts - free::integer,
+       attempts = attempts - (free and unheard < attempts)::integer,
        -- What is never given up stands back behind what has not failed yet.
        priority = case when max_attempts >= ${UNTIL_DONE} then least(priority, -1) else priority end,
        run_at = now() + random() * case when free then ${EXCUSED_BACKOFF_S} else least($5, power($6, least(attempts, 30))) end * interval '1 second',
@@ -83,14 +83,15 @@ export async function failJob(tx: Database | Tx, job: JobRef, { failure, final, 
 }
 
 /**
- * An attempt whose worker lived, and could tell nobody how it ended: it counts as one of which nobody heard, as long as an excused failure would. Told twice,
- * it leaves the job one attempt more.
+ * An attempt whose worker lived, and could tell nobody how it ended: it counts as one of which nobody heard, as long as an excused failure would. Each time
+ * that it is told leaves the job one attempt more, but never the one that another worker is at.
  */
 export async function excuseAttempt(on: Database | Tx, job: JobRef): Promise<void> {
   await execute(
     on,
     `update jobs set unheard = unheard + 1
-     where id = $1 and fence >= $2 and state in ('queued', 'running') and unheard < attempts and created_at > now() - ${EXCUSED_DAYS} * interval '1 day'`,
+     where id = $1 and fence >= $2 and state in ('queued', 'running') and unheard < attempts - (state = 'running' and fence > $2)::integer
+       and created_at > now() - ${EXCUSED_DAYS} * interval '1 day'`,
     [job.id, job.fence],
   );
 }

@@ -191,7 +191,8 @@ export const jobs = contract("jobs", {
     returns: returns<null>(),
     scope: "cluster",
     idempotent: false,
-    timeoutMs: 2000,
+    // Longer than the database may take: told again while the first one waits, it would count twice.
+    timeoutMs: 12_000,
   }),
   /** Gives a job back untouched, so that another worker takes it at once: costs no attempt. */
   release: action({ params: z.strictObject({ job: jobRef }), returns: returns<null>(), scope: "cluster", idempotent: true }),

@@ -63,6 +63,23 @@ describe("an attempt that is excused when it is over", () => {
     expect(await seen()).toMatchObject({ counted: 1 });
   });
 
+  it("is never the one that another worker is at, however often it is told", async () => {
+    await queue.add({ maxAttempts: 3 });
+    const first = await attempt();
+    await claim(db, { kind, worker: "another", leaseMs: 3000 });
+    for (let again = 0; again < 3; again++) await excuseAttempt(db, first);
+    expect(await seen()).toMatchObject({ state: "running", counted: 1 });
+  });
+
+  it("comes in time: a job that has had attempts enough waits for some seconds before anybody can give it up, and no other does", async () => {
+    await queue.add({ maxAttempts: 2 });
+    const waits = async () => (await one<{ waits: boolean }>(db, "select run_at > now() + interval '3 seconds' as waits from jobs"))?.waits;
+    await attempt();
+    expect(await waits()).toBe(false);
+    await attempt();
+    expect(await waits()).toBe(true);
+  });
+
   it("brings nothing back that has ended", async () => {
     await queue.add({});
     const job = await attempt();

@@ -10,6 +10,8 @@ const PRUNE_MAX = 1000;
 /** What is never given up, and has killed so many workers, lets them live for a while before it is begun again: who would end it needs a server that runs. */
 const DEATHS_AT_ONCE = 5;
 const DEATH_PAUSE_S = 60;
+/** A job that has had attempts enough is begun, and so given up, no sooner: a worker that was cut off, and not killed, says so within a second or two. */
+const LAST_WORD_S = 5;
 /** What an operator may still want to look at. Failed jobs stay, and so do all of a video that is not ready: whoever tries it again goes on from them. */
 const KEPT_DAYS = 7;
 
@@ -90,7 +92,9 @@ export async function reap(db: Database): Promise<readonly JobKind[]> {
     db,
     `update jobs set state = 'queued', lease_until = null, unheard = unheard + (not begun)::integer,
        run_at = case when max_attempts >= ${UNTIL_DONE} and attempts - unheard > ${DEATHS_AT_ONCE}
-                then now() + random() * ${DEATH_PAUSE_S} * interval '1 second' else run_at end
+                then now() + random() * ${DEATH_PAUSE_S} * interval '1 second'
+                when max_attempts < ${UNTIL_DONE} and attempts - unheard - (not begun)::integer >= max_attempts then now() + ${LAST_WORD_S} * interval '1 second'
+                else run_at end
      where id in (select id from jobs where state = 'running' and lease_until < clock_timestamp()
                   order by id limit ${REAP_MAX} for update skip locked)
      returning kind`,
