@@ -33,6 +33,9 @@ const seen = async () =>
     "select state, attempts - unheard as counted, failure ->> 'type' as type from jobs",
   );
 
+/** Whether nobody may begin the job for some seconds. */
+const waits = async () => (await one<{ waits: boolean }>(db, "select run_at > now() + interval '3 seconds' as waits from jobs"))?.waits;
+
 /** An attempt that its worker has shown to be alive in, and whose lease has run out then. */
 async function attempt(): Promise<Job> {
   const job = await claim(db, { kind, worker: "test", leaseMs: 3000 });
@@ -73,7 +76,6 @@ describe("an attempt that is excused when it is over", () => {
 
   it("comes in time: a job that has had attempts enough waits for some seconds before anybody can give it up, and no other does", async () => {
     await queue.add({ maxAttempts: 2 });
-    const waits = async () => (await one<{ waits: boolean }>(db, "select run_at > now() + interval '3 seconds' as waits from jobs"))?.waits;
     await attempt();
     expect(await waits()).toBe(false);
     await attempt();
