@@ -8,10 +8,13 @@ const FRESH_MS = 2000;
 /** How old one may be of videos that nobody works on, where no event is lost since all services are in this process. Then views are told as late. */
 const STEADY_MS = 30_000;
 /**
- * From this share of its time on a list is made anew by whoever asks for it, while all go on getting the one before: who asks for what others ask for never
- * waits. A video is one row, found by its key: to wait for that takes a millisecond, and to make it anew earlier only makes it oftener.
+ * A moment between these shares of its time is drawn for each list; from then on it is made anew by whoever asks for it, while all go on getting the one
+ * before: who asks for what others ask for never waits. Drawn, since lists that were asked for together would be due together, and hundreds of searches at
+ * once take the cores from all who are answered meanwhile (Vattani, Chierichetti and Lowenstein, "Optimal probabilistic cache stampede prevention", VLDB 2015,
+ * draw for the same reason). A video is one row, found by its key: to wait for that takes a millisecond, and to make it anew earlier only makes it oftener.
  */
-const RENEWED_AT = 0.5;
+const RENEWED_FROM = 0.3;
+const RENEWED_BY = 0.7;
 /** So many at once: a list holds up to three connections to the database, of eight, and two are always left to those who do wait. */
 const RENEWALS_MAX = 2;
 /** The clock is read so often, ms: every time it is read, a timer says when that is too old. */
@@ -113,7 +116,7 @@ export class Answers {
     try {
       const { answer, isSteady } = await loading;
       const ttl = isSteady ? this.#steadyMs : FRESH_MS;
-      if (changes() === change) shelved.set(key, { answer, renewAt: start + ttl * RENEWED_AT, renewing: false }, { start, ttl });
+      if (changes() === change) shelved.set(key, { answer, renewAt: start + ttl * dueShare(), renewing: false }, { start, ttl });
       return answer;
     } finally {
       this.#asked.delete(joined);
@@ -143,6 +146,10 @@ function shelf<V extends object>(contentOf: (answer: V) => Content): LRUCache<st
     // Whoever asks for it compressed has that kept beside it (http/compression.ts).
     sizeCalculation: ({ answer }) => OVERHEAD_BYTES + 2 * contentOf(answer).size,
   });
+}
+
+function dueShare(): number {
+  return RENEWED_FROM + Math.random() * (RENEWED_BY - RENEWED_FROM);
 }
 
 /** Those of one sight see the same. */

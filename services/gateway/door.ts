@@ -106,13 +106,28 @@ export class Door implements Doorkeeper<GatewayState> {
   }
 
   refuse(req: IncomingMessage, res: ServerResponse, error: unknown): void {
-    const { config, logger } = this.#options;
-    if (errorType(error) === "UNAUTHENTICATED" && !res.headersSent) res.setHeader("WWW-Authenticate", challengeOf(config.AUTH_MODE, req));
-    const { code, status, requestId } = sendProblem(req, res, error);
+    const { logger } = this.#options;
+    const told = this.#told(req, res, error);
+    if (!told) return;
+    const { code, status, requestId } = told;
     if (code === "INTERNAL") tellMistake(error, { service: "gateway", doing: doingOf(req), requestId });
     // A player that is ahead of the conversion is nothing to look at.
     if (status >= 500 && code !== "VIDEO_SEGMENT_PENDING")
       logger[ERRORS[code].retryable ? "warn" : "error"]({ requestId, code, err: error }, "request failed");
+  }
+
+  /** A refusal that cannot be told ends the connection of who asked, and nobody else's: what a request brings on here must not end the process. */
+  #told(req: IncomingMessage, res: ServerResponse, error: unknown): ReturnType<typeof sendProblem> | undefined {
+    const { config, logger } = this.#options;
+    try {
+      if (errorType(error) === "UNAUTHENTICATED" && !res.headersSent) res.setHeader("WWW-Authenticate", challengeOf(config.AUTH_MODE, req));
+      return sendProblem(req, res, error);
+    } catch (mistake) {
+      logger.error({ err: mistake, refused: messageOf(error) }, "a refusal could not be told");
+      tellMistake(mistake, { service: "gateway", doing: doingOf(req) });
+      res.destroy();
+      return undefined;
+    }
   }
 
   /** The one line that the log has of each request. Queries stay out of it: they may hold signatures. */

@@ -11,6 +11,7 @@ beforeEach(() => {
   // What keeps the answers holds on to the clock that it found at its start.
   jest.useFakeTimers({ doNotFake: ["performance"] });
   jest.spyOn(performance, "now").mockImplementation(() => nowMs);
+  jest.spyOn(Math, "random").mockReturnValue(0.5);
 });
 afterEach(() => {
   jest.restoreAllMocks();
@@ -49,7 +50,7 @@ describe("an answer", () => {
     expect([await after(1), await after(900), await after(2001)]).toEqual([1, 1, 2]);
   });
 
-  it("is made anew from half of its time on by the first who asks, and whoever asks waits for nothing", async () => {
+  it("is made anew from its drawn moment on by the first who asks, and whoever asks waits for nothing", async () => {
     const after = answered(new Answers({ losesEvents: false }), true);
     expect([await after(1), await after(16_000), await after(1)]).toEqual([1, 1, 2]);
     expect([await after(14_000), await after(2000), await after(1)]).toEqual([2, 2, 3]);
@@ -91,6 +92,29 @@ describe("an answer", () => {
     jest.advanceTimersByTime(16_000);
     await Promise.all([...all, ...all].map(ask));
     expect(asked).toBe(6 + 2);
+  });
+
+  it("of many that were asked for together is due at a time of its own", async () => {
+    const answers = new Answers({ losesEvents: false });
+    const asked: number[] = [];
+    const ask = async (which: number): Promise<unknown> => {
+      jest.mocked(Math.random).mockReturnValue(which / 10);
+      return await answers.list(anonymous, String(which), async () => {
+        asked.push(which);
+        return { answer: content, isSteady: true };
+      });
+    };
+    const all = [0, 3, 6];
+    for (const which of all) await ask(which);
+    asked.length = 0;
+    for (const ms of [9000, 4000, 4000]) {
+      nowMs += ms;
+      jest.advanceTimersByTime(ms);
+      const before = asked.length;
+      for (const which of all) await ask(which);
+      expect(asked).toHaveLength(before + 1);
+    }
+    expect(asked).toEqual(all);
   });
 
   it("is made anew once something changed, however steady it was", async () => {
