@@ -6,7 +6,7 @@ import { DiskConnection, diskService } from "../../proto/disk.ts";
 import type { DiskServiceServer, ExchangeRequest, ExchangeResponse } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import { errorType } from "../../services/kernel/errors.ts";
 import { MESSAGE_BYTES } from "../../services/kernel/limits.ts";
-import { chunkFile, flipByte, randomChunk, startDisks, type TestDisk, type TestDisks } from "../support/disks.ts";
+import { chunkFile, flipByte, randomChunk, startDisks, stopScrub, type TestDisk, type TestDisks } from "../support/disks.ts";
 import { eventually } from "../support/eventually.ts";
 
 type Chunk = ReturnType<typeof randomChunk>;
@@ -36,6 +36,7 @@ describe("an exchange with a disk", () => {
   beforeAll(async () => {
     started = await startDisks(1);
     disk = started.disks[0]!;
+    await stopScrub(disk, started.secret);
     connection = new DiskConnection(disk.address, credentials.createInsecure());
     metadata = new Metadata();
     metadata.set("authorization", `Bearer ${started.secret}`);

@@ -10,7 +10,7 @@ import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { childEnvironment } from "../../config/index.ts";
 import { DiskClient } from "../../mixins/disks/client.ts";
 import { DiskConnection } from "../../proto/disk.ts";
-import { chunkFile, draftsIn, filesIn, flipByte, randomChunk, startDisk, type TestDisk } from "../support/disks.ts";
+import { chunkFile, draftsIn, filesIn, flipByte, randomChunk, startDisk, stopScrub, type TestDisk } from "../support/disks.ts";
 import { eventually } from "../support/eventually.ts";
 
 const MiB = 1024 * 1024;
@@ -174,8 +174,7 @@ async function storedAndForgotten(): Promise<{
   await client.putChunk({ ...chunk, epoch: 1 });
   const sums = join(disk.dir, "sums", chunk.hash.slice(0, 2), chunk.hash);
   await eventually(async () => (await stat(sums)).size === (48 + 1) * 4, { what: "the file of the sums" });
-  // It would find what is damaged here before anybody asks for it.
-  await client.scrubDisk({ paused: true });
+  await stopScrub(disk, SECRET);
   await disk.restart();
   return { disk, client, chunk, sums };
 }
@@ -221,6 +220,7 @@ describe("the sums of the blocks of a chunk", () => {
 describe("the figures of a disk", () => {
   it("say what its chunks, its trash and its quarantine take, and how many faults it had, also after a restart", async () => {
     const disk = await start();
+    await stopScrub(disk, SECRET);
     const client = connect(disk);
     const [kept, deleted, bad] = [randomChunk(1000), randomChunk(2000), randomChunk(4000)];
     for (const chunk of [kept, deleted, bad]) await client.putChunk({ ...chunk, epoch: 1 });

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { childEnvironment } from "../../config/index.ts";
+import { DiskClient } from "../../mixins/disks/client.ts";
 
 const MAIN = resolve(import.meta.dirname, "../../services/disk/main.ts");
 /** The same, on files that fail. */
@@ -160,6 +161,13 @@ export async function filesIn(disk: TestDisk, folder: string): Promise<string[]>
 /** Chunks on their way in. What else is replaced as a whole (the epoch, how far the scrub is) is written in the same folder for a moment, and does not count. */
 export async function draftsIn(disk: TestDisk): Promise<string[]> {
   return (await filesIn(disk, "tmp")).filter((name) => /^[0-9a-f]{64}\./.test(name));
+}
+
+/** A new disk reads at once what it has: it would find what a test damages before anybody asks for it. */
+export async function stopScrub({ address }: TestDisk, secret: string): Promise<void> {
+  const client = new DiskClient({ address, secret });
+  await client.scrubDisk({ paused: true });
+  client.close();
 }
 
 /** Changes one bit of a file, as a medium that rots does. */
