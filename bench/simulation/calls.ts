@@ -3,7 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { DiskClient } from "../../mixins/disks/client.ts";
 import type { ChunkPage, ListedChunk } from "../../mixins/disks/facts.ts";
 import { uploadOf } from "../../mixins/disks/chunks.ts";
-import type { GetChunkResponse, ListChunksResponse, PutChunkRequest } from "../../proto/gen/tritontube/disk/v1/disk.ts";
+import type { GetChunkResponse, ListChunksResponse, PutChunkRequest, StatChunkResponse } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import type { DiskHandlers } from "../../services/disk/handlers.ts";
 import { addToDigests, emptyDigests } from "../../services/kernel/digests.ts";
 import { failure } from "../../services/kernel/errors.ts";
@@ -25,6 +25,8 @@ export class DiskCalls {
   readonly #network: Network;
   readonly #chance: Chance;
   readonly #rules: Rules;
+  /** When each chunk was last read because copies of it are to be deleted, ms. */
+  readonly readAt = new Map<string, number>();
 
   constructor(network: Network, chance: Chance, rules: Rules) {
     this.#network = network;
@@ -61,9 +63,13 @@ export class DiskCalls {
         if (hashOf(bytes) !== hash) throw failure("CHUNK_CORRUPT", `Chunk ${hash} came with other bytes.`);
         return [bytes];
       },
-      statChunk: async ({ hash, epoch, touch }, signal) => {
-        const request = { sha256: bytesOf(hash), epoch, touch };
-        const { found, size, version } = await ask("statChunk", async (handlers) => await handlers.statChunk(request), signal);
+      statChunk: async ({ hash, epoch, touch, verify = false }, signal) => {
+        const request = { sha256: bytesOf(hash), epoch, touch, verify: verify && this.#rules.readBeforeDelete };
+        const look = async (handlers: DiskHandlers): Promise<StatChunkResponse> => {
+          if (verify) this.readAt.set(hash, performance.now());
+          return await handlers.statChunk(request);
+        };
+        const { found, size, version } = await ask("statChunk", look, signal);
         return found ? { size, version } : undefined;
       },
       deleteChunk: async ({ hash, version, epoch }, signal) =>

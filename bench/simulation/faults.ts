@@ -47,6 +47,8 @@ export interface Stage extends Place {
   readonly people: People;
   /** Whether a disk, or a copy, may be destroyed: the first; and another when the repair of the one before has ended for what is stored and for what is on its way. */
   readonly mayDestroy: boolean;
+  /** Disks whose copy of the chunk is good, durable, and counted on: not one that is about to be deleted, as the owners have just read theirs. */
+  lastingCopies(chunk: string): SimulatedDisk[];
   /** When a disk, or a copy, was destroyed last, or what a disk holds was given up. */
   destroyedAt: number | undefined;
   /** When a copy was. */
@@ -75,6 +77,7 @@ const KINDS: readonly (readonly [times: number, fault: Fault])[] = [
   [4, changeRing],
   [2, destroyDisk],
   [3, rot],
+  [1, rotAllButOne],
   [2, giveUp],
   [10, ambush],
 ];
@@ -229,4 +232,17 @@ function rot(world: Stage): void {
   world.destroyedAt = world.clock.now;
   world.rottedAt = world.clock.now;
   world.disks[0]!.medium.rot(world.chance.one(files));
+}
+
+/** Of a chunk every copy rots but one, as when the disks are of one bad batch: as long as that one is there, nothing is lost. */
+function rotAllButOne(world: Stage): void {
+  const { chance, clock, contents } = world;
+  const chunk = chance.one([...contents.keys()]);
+  const copies = world.lastingCopies(chunk);
+  if (copies.length < 2 || !world.mayDestroy) return;
+  const stays = chance.one(copies);
+  world.say(`every copy of ${chunk.slice(0, 4)} rots but that on ${stays.id.slice(-1)}`);
+  world.destroyedAt = clock.now;
+  world.rottedAt = clock.now;
+  for (const disk of copies) if (disk !== stays) disk.medium.rot(disk.chunks().get(chunk)!);
 }

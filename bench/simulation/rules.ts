@@ -27,6 +27,8 @@ export interface Rules {
   readonly grace: boolean;
   /** Former owners delete when every present owner has it. */
   readonly verifyBeforeDelete: boolean;
+  /** And when each of them has read it. */
+  readonly readBeforeDelete: boolean;
   /** Readers of a partition that moves ask its former owners as well. */
   readonly former: boolean;
 }
@@ -45,6 +47,7 @@ export const SHIPPED: Rules = {
   version: true,
   grace: true,
   verifyBeforeDelete: true,
+  readBeforeDelete: true,
   former: true,
 };
 
@@ -65,6 +68,7 @@ export const VARIANTS: Readonly<Record<string, Partial<Rules>>> = {
   "no-comparing": { comparing: false },
   "neither-of-the-two": { missingCopies: false, comparing: false },
   "delete-before-verify": { verifyBeforeDelete: false },
+  "delete-unread": { readBeforeDelete: false },
   "no-former-owners": { former: false },
 };
 

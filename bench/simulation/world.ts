@@ -26,6 +26,8 @@ const TASK_MS = 1500;
 const ROUNDS_MAX = 6;
 /** Copies of what was acknowledged, while nothing was destroyed. */
 const COPIES_MIN = 2;
+/** How long after the owners were read another copy may be deleted: a call that is late, of a node that is stopped once, and once more. */
+const LEAVES_MS = 8 * GRACE_MS;
 const EVENTS_MAX = 400_000;
 const NEVER = new AbortController().signal;
 
@@ -137,7 +139,10 @@ export class World implements Stage {
   get mayDestroy(): boolean {
     const last = this.destroyedAt;
     if (last === undefined) return true;
-    return ![...this.people.uploads].some(({ since }) => since <= last) && this.#wanted.every((chunk) => this.#copies(chunk) >= COPIES_MIN);
+    return (
+      ![...this.people.uploads].some(({ since }) => since <= last) &&
+      this.#wanted.every((chunk) => this.lastingCopies(chunk).length >= COPIES_MIN)
+    );
   }
 
   collect(butNot: Life): void {
@@ -148,8 +153,8 @@ export class World implements Stage {
   look(occasion: string): void {
     if (this.destroyedAt !== undefined || this.clock.now > ACTIVE_MS) return;
     for (const chunk of this.#needed) {
-      if (this.#copies(chunk) < COPIES_MIN)
-        this.#thin.push(`${chunk} has ${this.#copies(chunk)} copies at ${this.clock.now}, when ${occasion}`);
+      if (this.#goodCopies(chunk).length < COPIES_MIN)
+        this.#thin.push(`${chunk} has ${this.#goodCopies(chunk).length} copies at ${this.clock.now}, when ${occasion}`);
     }
   }
 
@@ -179,9 +184,14 @@ export class World implements Stage {
     return [...this.contents.keys()].filter((chunk) => this.rows.chunks.has(chunk) || this.disks.some((disk) => disk.chunks().has(chunk)));
   }
 
-  #copies(chunk: string): number {
+  lastingCopies(chunk: string): SimulatedDisk[] {
+    const isLeaving = this.clock.now - (this.calls.readAt.get(chunk) ?? -Infinity) < LEAVES_MS;
+    return this.#goodCopies(chunk).filter((disk) => !isLeaving || this.ring.owns(disk, chunk));
+  }
+
+  #goodCopies(chunk: string): SimulatedDisk[] {
     const bytes = this.contents.get(chunk)!;
-    return this.#members.filter((disk) => this.#holds(disk, chunk) && disk.durableChunk(chunk)?.equals(bytes)).length;
+    return this.#members.filter((disk) => this.#holds(disk, chunk) && disk.durableChunk(chunk)?.equals(bytes));
   }
 
   async #live(): Promise<void> {
@@ -223,7 +233,8 @@ export class World implements Stage {
 
   async #compare(node: SimulatedNode, { id }: SimulatedDisk): Promise<void> {
     const ports = this.rules.comparing ? node.upkeep : { ...node.upkeep, reportMissing: async () => undefined };
-    await compare(ports, { disk: id, graceSeconds: GRACE_MS / 1000, progress: () => undefined }, NEVER);
+    const settings = { pace: new Pace(Infinity), graceSeconds: GRACE_MS / 1000, progress: () => undefined };
+    await compare(ports, { disk: id, ...settings }, NEVER);
   }
 
   async #move(node: SimulatedNode): Promise<void> {

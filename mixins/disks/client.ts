@@ -26,6 +26,8 @@ const BULK = { deadlineMs: 60_000, firstMs: 5000, idleMs: 15_000 };
 /** A walk over the folders of a disk: minutes for millions of chunks on a spinning one. It tells of each 256th part. */
 const WALK = { deadlineMs: 600_000, firstMs: 15_000, idleMs: 15_000 };
 const CONTROL = { deadlineMs: 5000, firstMs: 5000, idleMs: 5000 };
+/** A word before which the disk reads a chunk: 8 MiB at 0.8 MB/s. */
+const READING = { deadlineMs: 10_000, firstMs: 10_000, idleMs: 10_000 };
 
 const SHARED: ClientOptions = {
   interceptors: [tracedCalls],
@@ -148,9 +150,9 @@ export class DiskClient implements Disk {
   }
 
   /** Undefined when the disk does not hold the chunk. */
-  async statChunk({ hash, epoch, touch }: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined> {
-    const { found, size, version } = await ask<StatChunkResponse>(this.#limits(CONTROL, signal), (options, callback) =>
-      this.#control.statChunk({ sha256: Buffer.from(hash, "hex"), epoch, touch }, this.#metadata, options, callback),
+  async statChunk({ hash, epoch, touch, verify }: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined> {
+    const { found, size, version } = await ask<StatChunkResponse>(this.#limits(verify ? READING : CONTROL, signal), (options, callback) =>
+      this.#control.statChunk({ sha256: Buffer.from(hash, "hex"), epoch, touch, verify }, this.#metadata, options, callback),
     );
     return found ? { size, version } : undefined;
   }

@@ -73,6 +73,8 @@ export interface ChunkLook {
   readonly epoch?: number | undefined;
   /** Gives what is there another version: a delete that was sent before passes it by. */
   readonly touch?: boolean | undefined;
+  /** Has the disk read it first, where other copies are deleted on the answer's word: what is not what its name says is put aside, and is not there. */
+  readonly verify?: boolean | undefined;
 }
 
 export interface ScrubCommand {

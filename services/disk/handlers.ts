@@ -43,6 +43,8 @@ export class DiskHandlers {
   readonly #zone: string;
   readonly #logger: Logger;
   readonly #frames = new Frames();
+  /** Chunks that are being read because other copies are to be deleted. */
+  readonly #reads = new Map<string, Promise<void>>();
 
   constructor({ store, scrubber }: { readonly store: ChunkStore; readonly scrubber: Scrubber }, zone: string, logger: Logger) {
     this.#store = store;
@@ -115,8 +117,17 @@ export class DiskHandlers {
 
   async statChunk(request: StatChunkRequest): Promise<StatChunkResponse> {
     await this.#store.see(request.epoch);
-    const file = await this.#store.stat(hashOf(request.sha256), request);
+    const hash = hashOf(request.sha256);
+    if (request.verify) await this.#verified(hash);
+    const file = await this.#store.stat(hash, request);
     return { found: file !== undefined, size: file?.size ?? 0, version: file?.version ?? "" };
+  }
+
+  /** Read once for all who ask meanwhile: of a slow disk the same is asked again, by those who could not wait. */
+  async #verified(hash: string): Promise<void> {
+    const reading = this.#reads.get(hash) ?? this.#store.verify(hash).then(() => undefined, unlessNotThere);
+    this.#reads.set(hash, reading);
+    await reading.finally(() => this.#reads.get(hash) === reading && this.#reads.delete(hash));
   }
 
   async deleteChunk(request: DeleteChunkRequest): Promise<DeleteChunkResponse> {
@@ -149,6 +160,10 @@ export class DiskHandlers {
     const moved = await this.#store.quarantine(chunk);
     this.#logger.warn({ chunk: chunk.hash, moved }, "a chunk is corrupt");
   }
+}
+
+function unlessNotThere(error: unknown): void {
+  if (errorType(error) !== "CHUNK_NOT_FOUND") throw error;
 }
 
 /** A chunk that came at once, as it comes otherwise. */

@@ -82,7 +82,7 @@ export const storage = contract("storage", {
 
   // One disk, by its id: one of the ring, or any other that was ever registered (DISK_NOT_FOUND). DISK_UNAVAILABLE when it does not answer.
 
-  /** Brings a verified copy of a chunk to a disk; no, when it holds one. NOT_ENOUGH_DISKS when no disk that is known has a good copy. */
+  /** Brings a verified copy of a chunk to a disk; no, when it holds one, which is read first where an epoch says that others are deleted then. NOT_ENOUGH_DISKS when no disk that is known has a good copy. */
   copy: action({
     params: z.strictObject({ chunk: sha256, size: z.int().min(1).max(CHUNK_BYTES_MAX), disk: uuid, epoch }),
     returns: returns<{ copied: boolean }>(),

@@ -65,7 +65,8 @@ const service: ServiceSchema<object, object, object, UpkeepService> = {
         "disk.compare": {
           completes: "mixin",
           async work({ payload }, { signal, progress }) {
-            await compare(this.ports, { disk: payload.disk, graceSeconds: this.graceSeconds, progress }, signal);
+            const { pace, graceSeconds } = this;
+            await compare(this.ports, { disk: payload.disk, pace, graceSeconds, progress }, signal);
           },
         },
       },

@@ -85,6 +85,16 @@ function keepsChunks(kept: () => Kept): void {
     expect(await disk.statChunk({ hash: randomChunk(5).hash, touch: true })).toBeUndefined();
   });
 
+  it("is read before the answer where that is asked for: what is bad, or not there, is not found", async () => {
+    const { disk } = kept();
+    const { hash } = await stored(5000);
+    expect(await disk.statChunk({ hash, verify: true })).toEqual(await disk.statChunk({ hash }));
+    expect(await disk.statChunk({ hash: randomChunk(5).hash, verify: true })).toBeUndefined();
+    await kept().spoil(hash, 2500);
+    expect(await disk.statChunk({ hash })).toMatchObject({ size: 5000 });
+    expect(await disk.statChunk({ hash, verify: true })).toBeUndefined();
+  });
+
   it("deletes the very copy that was looked at, and none that was stored since", async () => {
     const { disk } = kept();
     const { hash, bytes } = await stored(5000);

@@ -8,7 +8,17 @@ import { DiskConnection, diskService } from "../../proto/disk.ts";
 import type { DiskServiceClient, PutChunkRequest } from "../../proto/gen/tritontube/disk/v1/disk.ts";
 import { windowsAreWide } from "../../services/disk/grpc/windows.ts";
 import { addToDigests, DIGEST_BYTES, emptyDigests, partitionOf } from "../../services/kernel/digests.ts";
-import { chunkFile, draftsIn, filesIn, flipByte, randomChunk, startDisks, type TestDisk, type TestDisks } from "../support/disks.ts";
+import {
+  chunkFile,
+  draftsIn,
+  filesIn,
+  flipByte,
+  randomChunk,
+  startDisks,
+  stopScrub,
+  type TestDisk,
+  type TestDisks,
+} from "../support/disks.ts";
 import { eventually } from "../support/eventually.ts";
 
 const MiB = 1024 * 1024;
@@ -20,6 +30,7 @@ let client: DiskClient;
 beforeAll(async () => {
   started = await startDisks(1, { zones: ["rack-1"] });
   disk = started.disks[0]!;
+  await stopScrub(disk, started.secret);
   client = new DiskClient({ address: disk.address, secret: started.secret });
 });
 
@@ -155,6 +166,14 @@ describe("a chunk", () => {
     await flipByte(chunkFile(disk, chunk.hash), 2 * MiB);
     expect(await client.putChunk({ ...chunk, epoch: 1 })).toEqual({ existed: false });
     expect((await client.getChunk(chunk)).equals(chunk.bytes)).toBe(true);
+    expect(await filesIn(disk, "quarantine")).toContainEqual(expect.stringMatching(chunk.hash));
+  });
+
+  it("that has changed on the medium is not there for whoever deletes other copies on that word", async () => {
+    const chunk = await stored(3 * MiB);
+    await flipByte(chunkFile(disk, chunk.hash), 2 * MiB);
+    expect(await client.statChunk({ hash: chunk.hash })).toMatchObject({ size: 3 * MiB });
+    expect(await client.statChunk({ hash: chunk.hash, verify: true })).toBeUndefined();
     expect(await filesIn(disk, "quarantine")).toContainEqual(expect.stringMatching(chunk.hash));
   });
 

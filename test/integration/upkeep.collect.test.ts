@@ -6,6 +6,7 @@ import { call } from "../../services/kernel/rpc.ts";
 import { storage } from "../../services/storage/contract.ts";
 import { collect } from "../../services/upkeep/work/collect.ts";
 import { compare } from "../../services/upkeep/work/compare.ts";
+import { Pace } from "../../services/upkeep/domain/pace.ts";
 import type { Ports } from "../../services/upkeep/work/ports.ts";
 import { bytesOf } from "../support/cluster.ts";
 import { eventually } from "../support/eventually.ts";
@@ -186,7 +187,7 @@ describe("the collector", () => {
     await away.restart();
     expect(await cluster.holders(chunk!)).toEqual([away.id]);
     await eventually(async () => await call(cluster.broker, storage.holds, { disk: away.id, chunk: chunk! }));
-    const young = { disk: away.id, graceSeconds: 3600, progress: () => {} };
+    const young = { disk: away.id, graceSeconds: 3600, pace: new Pace(2 ** 40), progress: () => {} };
     await compare(cluster.ports, young, NEVER);
     expect(await cluster.holders(chunk!)).toEqual([away.id]);
     await compare(cluster.ports, { ...young, graceSeconds: 0 }, NEVER);

@@ -4,6 +4,7 @@ import { execute, one, rows } from "../../mixins/database/sql.ts";
 import { blobs } from "../../services/blobs/contract.ts";
 import { call } from "../../services/kernel/rpc.ts";
 import { compare } from "../../services/upkeep/work/compare.ts";
+import { Pace } from "../../services/upkeep/domain/pace.ts";
 import type { Ports } from "../../services/upkeep/work/ports.ts";
 import { repair } from "../../services/upkeep/work/repair.ts";
 import { bytesOf, chunksOn } from "../support/cluster.ts";
@@ -14,7 +15,8 @@ let cluster: QuietCluster;
 
 const diskOf = (id: string) => cluster.disks.find((disk) => disk.id === id)!;
 const compareAll = async (graceSeconds = 0): Promise<void> => {
-  for (const disk of cluster.disks) await compare(cluster.ports, { disk: disk.id, graceSeconds, progress: () => {} }, NEVER);
+  for (const disk of cluster.disks)
+    await compare(cluster.ports, { disk: disk.id, graceSeconds, pace: new Pace(2 ** 40), progress: () => {} }, NEVER);
 };
 
 describe("comparing disks with rows", () => {
@@ -53,12 +55,12 @@ describe("comparing disks with rows", () => {
     const loser = diskOf(owners[0]!);
     await rm((await chunksOn(loser)).get(chunk!)!);
     await loser.kill();
-    await compare(cluster.ports, { disk: stray.id, graceSeconds: 0, progress: () => {} }, NEVER);
+    await compare(cluster.ports, { disk: stray.id, graceSeconds: 0, pace: new Pace(2 ** 40), progress: () => {} }, NEVER);
     expect(await cluster.holders(chunk!)).toContain(stray.id);
     await loser.restart();
     // Nothing is brought to a disk before it was heard of again.
     await eventually(async () => {
-      await compare(cluster.ports, { disk: stray.id, graceSeconds: 0, progress: () => {} }, NEVER);
+      await compare(cluster.ports, { disk: stray.id, graceSeconds: 0, pace: new Pace(2 ** 40), progress: () => {} }, NEVER);
       return (await cluster.holders(chunk!)).toSorted().join() === owners.toSorted().join();
     });
   });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile, rm } from "node:fs/promises";
 import { execute } from "../../mixins/database/sql.ts";
 import { DiskClient } from "../../mixins/disks/client.ts";
@@ -102,6 +103,30 @@ describe("moving partitions", () => {
     await move(changing, range(partition, partition), NEVER);
     expect(await call(cluster.broker, ring.moving, { first: partition, last: partition })).toHaveLength(1);
     await execute(cluster.db, "update partitions set epoch = (select max(epoch) from rings)");
+    await move(cluster.ports, range(0, 4095), NEVER);
+    expect(await cluster.isTidy()).toBe(true);
+  });
+
+  it("takes no copy away on the word of owners whose own have rotted: each is read first, and mended from what was to be deleted", async () => {
+    const from = cluster.disks[2]!;
+    await change(from.id, "drain");
+    const keeping: Ports = {
+      ...cluster.ports,
+      erase: async () => await Promise.reject(failure("DISK_UNAVAILABLE", "It does not answer.")),
+    };
+    await expect(move(keeping, range(0, 4095), NEVER)).rejects.toMatchObject({ type: "DISK_UNAVAILABLE" });
+    const [chunk] = [...(await chunksOn(from)).keys()] as [string];
+    const owners = await cluster.owners(chunk);
+    const rotten = cluster.disks.filter(({ id }) => owners.includes(id));
+    expect([rotten.length, rotten.includes(from)]).toEqual([3, false]);
+    for (const disk of rotten) await flipByte(chunkFile(disk, chunk), 5);
+    await move(cluster.ports, range(0, 4095), NEVER);
+    expect((await chunksOn(from)).size).toBe(0);
+    const good = await readFile(chunkFile(rotten[0]!, chunk));
+    expect(createHash("sha256").update(good).digest("hex")).toBe(chunk);
+    for (const disk of rotten) expect((await readFile(chunkFile(disk, chunk))).equals(good)).toBe(true);
+    await eachReads();
+    await change(from.id, "add");
     await move(cluster.ports, range(0, 4095), NEVER);
     expect(await cluster.isTidy()).toBe(true);
   });

@@ -119,13 +119,25 @@ export class S3Disk implements Disk {
     return [await this.getChunk(range, signal)];
   }
 
-  async statChunk({ hash, touch = false }: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined> {
+  async statChunk({ hash, touch = false, verify = false }: ChunkLook, signal?: AbortSignal): Promise<StoredChunk | undefined> {
+    if (verify && !(await this.#isGood(hash, signal))) return undefined;
     const found = await this.#do(signal, async () => {
       const there = await this.#head(hash, signal);
       if (!there || !touch) return there;
       return (await this.#touch(hash, there.size, signal)) ? await this.#head(hash, signal) : undefined;
     });
     return found && { size: found.size, version: found.version };
+  }
+
+  /** Only reading tells: what stands behind an address of S3 may look at its bytes when they are asked for, and not before. */
+  async #isGood(hash: string, signal: AbortSignal | undefined): Promise<boolean> {
+    try {
+      await this.getChunk({ hash }, signal);
+      return true;
+    } catch (error) {
+      if (errorType(error) === "CHUNK_CORRUPT" || errorType(error) === "CHUNK_NOT_FOUND") return false;
+      throw error;
+    }
   }
 
   async deleteChunk(

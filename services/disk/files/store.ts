@@ -189,7 +189,7 @@ export class ChunkStore {
   }
 
   /** Reads a chunk again and takes it out of service if it is bad. Waits for `pause` after each piece. Answers its length. CHUNK_NOT_FOUND. */
-  async verify(hash: string, pause: (bytes: number) => Promise<void>): Promise<number> {
+  async verify(hash: string, pause?: (bytes: number) => Promise<void>): Promise<number> {
     const chunk = await this.read(hash);
     try {
       await this.sums.refresh(chunk, pause);

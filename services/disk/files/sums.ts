@@ -49,7 +49,7 @@ export class Sums {
   }
 
   /** Verifies all of a chunk, and what is written of its sums. Waits for `pause` after each piece. CHUNK_CORRUPT. */
-  async refresh(chunk: StoredChunk, pause: Pause): Promise<void> {
+  async refresh(chunk: StoredChunk, pause?: Pause): Promise<void> {
     const table = await verify(chunk, pause);
     const written = await this.#read(chunk);
     if (!written || Buffer.compare(encode(written), encode(table)) !== 0) await this.#write(chunk, table);

@@ -28,8 +28,10 @@ export async function copyChunk(ports: Ports, { chunk, size, disk, epoch: seen }
   const { pool, rings } = ports;
   // The disk first: while it is down, nobody needs to read for it, and thousands of copies need not wait for its silence one after the other.
   if (pool.isSuspect(disk)) throw failure("DISK_UNAVAILABLE", `Disk ${disk.id} does not answer.`);
-  // A delete may still be on its way to a copy that is only found and that nobody has written since. The epoch keeps it off where there is one.
-  if ((await pool.stat(disk, { hash: chunk, epoch: seen, touch: seen === undefined }))?.size === size) return false;
+  // A delete may still be on its way to a copy that is only found and that nobody has written since: touched, it is passed by. Where an epoch says that
+  // another copy is deleted afterwards, that may be the last good one, so this one is read: of bits that flip a disk knows nothing until it reads them.
+  const look = { hash: chunk, epoch: seen, touch: true, verify: seen !== undefined };
+  if ((await pool.stat(disk, look))?.size === size) return false;
   const { epoch } = await rings.current();
   const bytes = await readAnywhere(ports, { hash: chunk, size, from: 0, to: size }, signal);
   await pool.put(disk, { hash: chunk, bytes: Buffer.concat(bytes), epoch }, signal);

@@ -51,7 +51,7 @@ export class DiskPool {
 
   /** Undefined when the disk does not hold the chunk. */
   async stat(disk: StorageDisk, chunk: ChunkLook): Promise<StoredChunk | undefined> {
-    return await this.#ask(disk, CONTROL_MS, (client, limit) => client.statChunk(chunk, limit));
+    return await this.#ask(disk, chunk.verify ? READ_MS : CONTROL_MS, (client, limit) => client.statChunk(chunk, limit));
   }
 
   async list(disk: StorageDisk, page: ChunkPage): Promise<ListedChunk[]> {

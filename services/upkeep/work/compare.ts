@@ -3,6 +3,7 @@ import { messageOf } from "../../kernel/errors.ts";
 import { differing, someNameIn } from "../domain/differences.ts";
 import { heldBy, rowsOf, type Partition } from "./lists.ts";
 import type { CopyOf, Ports, RingNow } from "./ports.ts";
+import type { Pace } from "../domain/pace.ts";
 import { settleStrays } from "./strays.ts";
 
 /** Partitions whose rows are counted in one statement: a 64th of the rows where there are 4096, some tens of milliseconds for ten million. */
@@ -13,11 +14,12 @@ const REPORTED = 1000;
 interface Comparison {
   readonly disk: string;
   readonly graceSeconds: number;
+  readonly pace: Pace;
   readonly progress: (done: number) => void;
 }
 
 /** What is on the move is left to those who move it. */
-export async function compare(ports: Ports, { disk, graceSeconds, progress }: Comparison, signal: AbortSignal): Promise<void> {
+export async function compare(ports: Ports, { disk, progress, ...settings }: Comparison, signal: AbortSignal): Promise<void> {
   const ring = await ports.ring();
   const bits = ring.partitionBits;
   const count = 2 ** bits;
@@ -28,20 +30,19 @@ export async function compare(ports: Ports, { disk, graceSeconds, progress }: Co
     signal.throwIfAborted();
     const ours = await ports.digests({ bits, first, last: Math.min(first + RANGE, count) - 1 });
     for (const partition of differing({ theirs, ours, first, owns })) {
-      if (!moving.has(partition)) await mend(ports, { disk, ring, graceSeconds, at: { partition, bits } }, signal);
+      if (!moving.has(partition)) await mend(ports, { disk, ring, ...settings, at: { partition, bits } }, signal);
     }
     progress((first + RANGE) / count);
   }
 }
 
-interface Difference {
-  readonly disk: string;
+interface Difference extends Omit<Comparison, "progress"> {
   readonly ring: RingNow;
-  readonly graceSeconds: number;
   readonly at: Partition;
 }
 
-async function mend(ports: Ports, { disk, ring, graceSeconds, at }: Difference, signal: AbortSignal): Promise<void> {
+async function mend(ports: Ports, { at, ...settings }: Difference, signal: AbortSignal): Promise<void> {
+  const { disk, ring } = settings;
   // The disk first: what is stored between the two looks is only asked for once more, and not taken for something that nobody knows.
   const held = await heldBy(ports, disk, { ...at, epoch: ring.epoch });
   const rows = await rowsOf(ports, at);
@@ -53,7 +54,7 @@ async function mend(ports: Ports, { disk, ring, graceSeconds, at }: Difference, 
   );
   const known = new Set(rows.map(({ chunk }) => chunk));
   const strays = held.filter(({ chunk }) => !known.has(chunk) || !ring.owners(chunk).includes(disk));
-  const failures = await settleStrays(ports, { disk, held: strays, ring, graceSeconds }, signal);
+  const failures = await settleStrays(ports, { ...settings, held: strays }, signal);
   if (failures.length > 0)
     ports.warn("a disk keeps chunks that it should not have, until it is compared again", {
       disk,

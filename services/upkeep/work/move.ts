@@ -30,7 +30,7 @@ export async function move(ports: Ports, { first, last, pace, graceSeconds, prog
     signal.throwIfAborted();
     try {
       if (empty.has(one.partition)) await ports.moved({ partition: one.partition, epoch: one.epoch, state: "cleared", figures: NOTHING });
-      else if (one.verified || (await fill(ports, one, pace, signal))) await clear(ports, one, graceSeconds, signal);
+      else if (one.verified || (await fill(ports, one, pace, signal))) await clear(ports, one, { pace, graceSeconds }, signal);
     } catch (error) {
       signal.throwIfAborted();
       failures.push(error);
@@ -154,7 +154,7 @@ function isUnfound(error: unknown): boolean {
 async function clear(
   ports: Ports,
   { partition, epoch, owners, former }: MovingPartition,
-  graceSeconds: number,
+  settings: Pick<Move, "pace" | "graceSeconds">,
   signal: AbortSignal,
 ): Promise<void> {
   const view = await ports.ring();
@@ -162,7 +162,7 @@ async function clear(
   const ring = { ...view, epoch: Math.max(view.epoch, epoch), owners: () => owners };
   for (const disk of former.filter((id) => !owners.includes(id))) {
     const held = await heldBy(ports, disk, { partition, bits: view.partitionBits, epoch: ring.epoch });
-    const failures = await settleStrays(ports, { disk, held, ring, graceSeconds }, signal);
+    const failures = await settleStrays(ports, { disk, held, ring, ...settings }, signal);
     const failed = failures.find((failure) => !isUnfound(failure));
     if (failed !== undefined) throw failed;
   }

@@ -1,10 +1,12 @@
 /** Copies where none should be. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { errorType } from "../../kernel/errors.ts";
+import type { Pace } from "../domain/pace.ts";
 import { atOnce } from "./at-once.ts";
 import type { HeldChunk, KnownChunk, Ports, RingNow } from "./ports.ts";
 
-/** Names that are asked for in one call. */
-const BATCH = 500;
+/** Names that are asked for in one call: what is known of the last of them is as old as the reading of all before it, on every owner. */
+const BATCH = 32;
 const AT_ONCE = 2;
 
 interface Strays {
@@ -13,6 +15,8 @@ interface Strays {
   readonly held: readonly HeldChunk[];
   readonly ring: RingNow;
   readonly graceSeconds: number;
+  /** How fast owners read what they have, before another copy is deleted. */
+  readonly pace: Pace;
 }
 
 type StrayPorts = Pick<Ports, "known" | "copy" | "erase">;
@@ -27,7 +31,12 @@ export async function settleStrays(ports: StrayPorts, { held, ...at }: Strays, s
     signal.throwIfAborted();
     const batch = held.slice(from, from + BATCH);
     const rows = new Map((await ports.known(batch.map(({ chunk }) => chunk))).map((row) => [row.chunk, row]));
-    const outcomes = await atOnce(batch, AT_ONCE, async (stray) => await settle(ports, stray, { row: rows.get(stray.chunk), ...at }));
+    const outcomes = await atOnce(
+      batch,
+      AT_ONCE,
+      async (stray) => await settle(ports, stray, { row: rows.get(stray.chunk), ...at }, signal),
+    );
+    signal.throwIfAborted();
     failures.push(...outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason as Error] : [])));
   }
   return failures;
@@ -39,12 +48,17 @@ interface Place extends Omit<Strays, "held"> {
 
 async function settle(
   ports: StrayPorts,
-  { chunk, size, version, ageSeconds }: HeldChunk,
-  { disk, row, ring, graceSeconds }: Place,
+  { chunk, version, ageSeconds }: HeldChunk,
+  { disk, row, ring, graceSeconds, pace }: Place,
+  signal: AbortSignal,
 ): Promise<void> {
+  signal.throwIfAborted();
   const owners = ring.owners(chunk);
   if (row ? owners.includes(disk) : ageSeconds < graceSeconds) return;
-  if (row && !row.leaving) for (const owner of owners) await ports.copy({ chunk, size, disk: owner, epoch: ring.epoch });
+  if (row && !row.leaving) {
+    await sleep(pace.delayOf(row.size, performance.now()), undefined, { signal });
+    for (const owner of owners) await ports.copy({ chunk, size: row.size, disk: owner, epoch: ring.epoch });
+  }
   await ports.erase({ disk, chunk, version, epoch: ring.epoch }).catch((error: unknown) => {
     if (errorType(error) !== "CHUNK_CHANGED") throw error;
   });

@@ -119,7 +119,14 @@ export interface StatChunkRequest {
     | number
     | undefined;
   /** Makes it another file for those who want to delete it, as storing it again does: a delete that was sent before passes it by. */
-  touch?: boolean | undefined;
+  touch?:
+    | boolean
+    | undefined;
+  /**
+   * Reads the file before it answers, where other copies are deleted on the answer's word: one that is not what its name says goes into quarantine, and
+   * the chunk is not found.
+   */
+  verify?: boolean | undefined;
 }
 
 export interface StatChunkResponse {
@@ -899,7 +906,7 @@ export const ExchangeFailure: MessageFns<ExchangeFailure> = {
 };
 
 function createBaseStatChunkRequest(): StatChunkRequest {
-  return { sha256: Buffer.alloc(0), epoch: undefined, touch: undefined };
+  return { sha256: Buffer.alloc(0), epoch: undefined, touch: undefined, verify: undefined };
 }
 
 export const StatChunkRequest: MessageFns<StatChunkRequest> = {
@@ -912,6 +919,9 @@ export const StatChunkRequest: MessageFns<StatChunkRequest> = {
     }
     if (message.touch !== undefined) {
       writer.uint32(24).bool(message.touch);
+    }
+    if (message.verify !== undefined) {
+      writer.uint32(32).bool(message.verify);
     }
     return writer;
   },
@@ -951,6 +961,14 @@ export const StatChunkRequest: MessageFns<StatChunkRequest> = {
             }
 
             message.touch = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.verify = reader.bool();
             continue;
           }
         }
