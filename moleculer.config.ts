@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { ServiceBroker, type BrokerOptions, type Middleware } from "moleculer";
 import { loadConfig, type Config } from "./config/index.ts";
+import { attempts } from "./mixins/attempts.ts";
 import { natsBus } from "./mixins/bus.ts";
 import { createLogger, requestScope } from "./mixins/log.ts";
 import { mistakesOfEvents } from "./mixins/mistakes.ts";
@@ -84,6 +85,7 @@ export default function brokerOptions(config: Config = loadConfig()): BrokerOpti
     internalMiddlewares: false,
     middlewares: middlewares([
       requestScope,
+      attempts,
       ...(config.OTLP_URL === undefined ? [] : [tracedCalls]),
       ...(config.SENTRY_DSN === undefined ? [] : [mistakesOfEvents]),
     ]),

@@ -5,7 +5,7 @@
 import type { ActionSchema, CallingOptions, Context, Service } from "moleculer";
 import type { Readable } from "node:stream";
 import type { z } from "zod";
-import { failure } from "./errors.ts";
+import { errorType, failure, type ErrorType } from "./errors.ts";
 
 /** Carries a type and no value. */
 interface Returns<R> {
@@ -20,6 +20,8 @@ interface ActionSpec<P extends z.ZodType, R> {
   readonly scope: "node" | "cluster";
   /** Whether calling twice is harmless: only then the broker retries. */
   readonly idempotent: boolean;
+  /** What says at a later attempt that an earlier one was carried out, and only its answer was lost. Then it is done (null): only for what answers nothing. */
+  readonly doneWhen?: ErrorType;
   /** How long a caller waits, ms. Moleculer's own default is for ever. 0 = no limit: only for calls that carry a stream, which have idle limits of their own. */
   readonly timeoutMs?: number;
 }
@@ -103,13 +105,26 @@ export function implement<TThis = Service>() {
   };
 }
 
+/** What a call carries of its earlier attempts (mixins/attempts.ts). */
+export interface Attempted {
+  /** Whether the caller has made this call before, and had no answer that it could use. */
+  repeated?: boolean;
+}
+
 function schemaOf<TThis>(spec: Action, handler: (this: TThis, params: unknown, ctx: Context) => Promise<unknown>): ActionSchema<TThis> {
   return {
     visibility: spec.scope === "node" ? "protected" : "public",
     // What streams has limits of its own.
     ...(spec.scope === "cluster" ? { bulkhead: BULKHEAD } : {}),
     async handler(this: TThis, ctx: Context) {
-      return await handler.call(this, parse(spec, ctx.params), ctx);
+      // Read before: what this action calls is told anew.
+      const repeated = (ctx.meta as Attempted).repeated === true;
+      try {
+        return await handler.call(this, parse(spec, ctx.params), ctx);
+      } catch (error) {
+        if (repeated && spec.doneWhen !== undefined && errorType(error) === spec.doneWhen) return null;
+        throw error;
+      }
     },
   };
 }

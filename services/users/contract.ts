@@ -157,6 +157,7 @@ export const users = contract("users", {
     returns: returns<null>(),
     scope: "cluster",
     idempotent: true,
+    doneWhen: "TOKEN_NOT_FOUND",
   }),
 
   record: action({ params: auditEntry, returns: returns<null>(), scope: "cluster", idempotent: false }),

@@ -239,6 +239,14 @@ const byId = z.strictObject({ id: uuid });
 const asked = byId.extend({ as: principal });
 const editions = z.array(z.int().positive()).max(100).optional();
 
+const removal = {
+  params: asked.extend({ editions }),
+  returns: returns<null>(),
+  scope: "cluster",
+  idempotent: true,
+  doneWhen: "VIDEO_NOT_FOUND",
+} as const;
+
 export const videos = contract("videos", {
   /** In one transaction the video is `queued` and its inspection job exists. It belongs to who asks. The caller chooses the id, so a repeated call makes one video. */
   create: action({
@@ -288,12 +296,7 @@ export const videos = contract("videos", {
     timeoutMs: 1000,
   }),
   /** Where the source of a video lies; null while it is on its way. VIDEO_NOT_FOUND. */
-  arrived: action({
-    params: byId,
-    returns: returns<{ readonly blob: string } | null>(),
-    scope: "cluster",
-    idempotent: true,
-  }),
+  arrived: action({ params: byId, returns: returns<{ readonly blob: string } | null>(), scope: "cluster", idempotent: true }),
   /** Its bytes will never come: an `uploading` video is gone as if it had never been. Any other stays as it is. */
   abandon: action({ params: byId, returns: returns<null>(), scope: "cluster", idempotent: true }),
   get: action({ params: asked, returns: returns<Video>(), scope: "cluster", idempotent: true }),
@@ -332,11 +335,11 @@ export const videos = contract("videos", {
     idempotent: false,
   }),
   /** To the trash: gone from lists and playback at once, its work cancelled. VIDEO_CHANGED as in `edit`. FORBIDDEN for who may only see it. */
-  remove: action({ params: asked.extend({ editions }), returns: returns<null>(), scope: "cluster", idempotent: true }),
+  remove: action(removal),
   /** Out of the trash, as it was; cancelled work goes on. */
   restore: action({ params: asked, returns: returns<Video>(), scope: "cluster", idempotent: true }),
   /** For ever, in the trash or not: no row names its blobs any more. VIDEO_CHANGED as in `edit`. */
-  purge: action({ params: asked.extend({ editions }), returns: returns<null>(), scope: "cluster", idempotent: true }),
+  purge: action(removal),
   /** A failed video is processed again from where it failed. VIDEO_NOT_FAILED. */
   retry: action({ params: asked, returns: returns<Video>(), scope: "cluster", idempotent: false }),
   /** A job of it that has failed is done again: of a failed video with all that is left, else alone. JOB_NOT_FAILED. */
@@ -514,12 +517,7 @@ export const videos = contract("videos", {
    * A job of a video failed. Excused, or with attempts left and not `final`, it is queued again; else the video is `failed` with this reason and its other jobs are cancelled,
    * but for a picture or captions, which a video can do without.
    */
-  fail: action({
-    params: jobReport,
-    returns: returns<null>(),
-    scope: "cluster",
-    idempotent: false,
-  }),
+  fail: action({ params: jobReport, returns: returns<null>(), scope: "cluster", idempotent: false }),
 
   /** Whether the database answers: its round trip in ms. */
   health: action({ params: noParams, returns: returns<{ databaseMs: number }>(), scope: "cluster", idempotent: true, timeoutMs: 2000 }),

@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
-import { ServiceBroker } from "moleculer";
+import { ServiceBroker, type BrokerOptions } from "moleculer";
 import { z } from "zod";
+import { attempts as tellAttempts } from "../../../mixins/attempts.ts";
 import { errorType, failure } from "../../../services/kernel/errors.ts";
 import { action, broadcast, call, contract, event, implement, returns, type Caller } from "../../../services/kernel/rpc.ts";
 import { eventually } from "../../support/eventually.ts";
@@ -14,6 +15,20 @@ const harbour = contract("harbour", {
   }),
   load: action({ params: z.strictObject({}), returns: returns<number>(), scope: "node", idempotent: true, timeoutMs: 0 }),
   sink: action({ params: z.strictObject({ ship: z.string() }), returns: returns<null>(), scope: "cluster", idempotent: false }),
+  scrap: action({
+    params: z.strictObject({ ship: z.string() }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: true,
+    doneWhen: "VIDEO_NOT_FOUND",
+  }),
+  /** `lost`: what the broker loses once it is done. */
+  clear: action({
+    params: z.strictObject({ lost: z.string(), other: z.string() }),
+    returns: returns<null>(),
+    scope: "cluster",
+    idempotent: true,
+  }),
 });
 const storm = event<{ force: number }>("harbour.storm");
 
@@ -30,7 +45,13 @@ function recorder(): Caller & { calls: unknown[][] } {
 }
 
 it("names an action after its service", () => {
-  expect(Object.values(harbour).map(({ name }) => name)).toEqual(["harbour.berth", "harbour.load", "harbour.sink"]);
+  expect(Object.values(harbour).map(({ name }) => name)).toEqual([
+    "harbour.berth",
+    "harbour.load",
+    "harbour.sink",
+    "harbour.scrap",
+    "harbour.clear",
+  ]);
 });
 
 describe("a call", () => {
@@ -71,7 +92,14 @@ describe("on brokers", () => {
     delay: 1,
     check: (error: unknown) => (error as { retryable?: boolean }).retryable === true,
   };
-  const options = { logger: false, transporter: "Fake", serializer: "Notepack", retryPolicy } as const;
+  const options = {
+    logger: false,
+    transporter: "Fake",
+    serializer: "Notepack",
+    retryPolicy,
+    middlewares: [tellAttempts],
+  } satisfies BrokerOptions;
+  const ships = new Set<string>();
   const inside = new ServiceBroker({ ...options, nodeID: "inside" });
   const outside = new ServiceBroker({ ...options, nodeID: "outside" });
 
@@ -91,6 +119,17 @@ describe("on brokers", () => {
       async sink({ ship }) {
         attempts.push(ship);
         throw await Promise.resolve(failure("TOO_BUSY", "Not now."));
+      },
+      async scrap({ ship }) {
+        attempts.push(ship);
+        if (!ships.delete(ship)) throw await Promise.resolve(failure("VIDEO_NOT_FOUND", `There is no ship ${ship}.`));
+        if (ship.startsWith("unheard")) throw failure("TOO_BUSY", "It is done, and its caller does not hear of it.");
+        return null;
+      },
+      async clear({ lost, other }, ctx) {
+        attempts.push("clear");
+        if (ships.delete(lost)) throw failure("TOO_BUSY", "It is done, and its caller does not hear of it.");
+        return await call(ctx, harbour.scrap, { ship: other });
       },
     }),
     events: { [storm.name]: (ctx: { params: unknown }) => void heard.push(ctx.params) },
@@ -125,6 +164,25 @@ describe("on brokers", () => {
     await expect(call(outside, harbour.berth, { ship: "Titanic" })).rejects.toMatchObject({ type: "TOO_BUSY" });
     await expect(call(outside, harbour.sink, { ship: "Bismarck" })).rejects.toMatchObject({ type: "TOO_BUSY" });
     expect(attempts).toEqual(["Titanic", "Titanic", "Titanic", "Bismarck"]);
+  });
+
+  it.each([
+    ["on another node", outside],
+    ["on the same node", inside],
+  ])("takes for done %s what a later attempt finds done, when the answer to an earlier one was lost", async (_, from) => {
+    ships.add("unheard Argo");
+    expect(await call(from, harbour.scrap, { ship: "unheard Argo" })).toBeNull();
+    expect(attempts).toEqual(["unheard Argo", "unheard Argo"]);
+  });
+
+  it.each([
+    ["on another node", outside],
+    ["on the same node", inside],
+  ])("says %s at the first attempt that there was nothing to do, also within a call that is a later attempt itself", async (_, from) => {
+    await expect(call(from, harbour.scrap, { ship: "Argo" })).rejects.toMatchObject({ type: "VIDEO_NOT_FOUND" });
+    ships.add("unheard Argo");
+    await expect(call(from, harbour.clear, { lost: "unheard Argo", other: "Titanic" })).rejects.toMatchObject({ type: "VIDEO_NOT_FOUND" });
+    expect(attempts).toEqual(["Argo", "clear", "clear", "Titanic"]);
   });
 
   it("lets only callers in the same process reach an action of scope node, with their stream", async () => {
