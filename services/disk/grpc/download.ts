@@ -6,7 +6,7 @@ import { failure } from "../../kernel/errors.ts";
 import { MESSAGE_BYTES } from "../../kernel/limits.ts";
 import type { Range } from "../domain/chunk.ts";
 import type { StoredChunk } from "../files/stored.ts";
-import type { Frame, Frames } from "./frames.ts";
+import type { Frame, FramedData, Frames } from "./frames.ts";
 
 type Send = (message: GetChunkResponse) => Promise<void>;
 /** Told of the bytes in their order, before they are sent. Throws CHUNK_CORRUPT. */
@@ -55,24 +55,37 @@ function equal(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((sum, index) => sum === b[index]);
 }
 
-/** While one message is on its way the next is read: two frames are all that a reader costs, however slow it is. */
+/** While one message is verified and on its way the next is read: two frames are all that a reader costs, however slow it is. */
 async function sendFrames(chunk: StoredChunk, range: Range, { send, frames, verify }: { send: Send; frames: Frames; verify: Verify }) {
   const held: Frame[] = [];
   const sent: Promise<void>[] = [];
-  for (let at = range.start, turn = 0; at < range.end; turn ^= 1) {
+  const read = async (at: number, turn: number): Promise<FramedData> => {
     await sent[turn];
-    const frame = (held[turn] ??= frames.take());
     const end = Math.min(at - (at % BLOCK_BYTES) + MESSAGE_BYTES, range.end);
-    const message = frame.data(end - at);
+    const message = (held[turn] ??= frames.take()).data(end - at);
     await chunk.read(message.part.value, at);
-    verify(message.part.value);
-    const sending = send(message);
-    // It may fail while the next message is being read; it is awaited after that.
-    sending.catch(() => undefined);
-    sent[turn] = sending;
-    at = end;
+    return message;
+  };
+  let coming = unheard(read(range.start, 0));
+  try {
+    for (let at = range.start, turn = 0; at < range.end; turn ^= 1) {
+      const message = await coming;
+      at += message.part.value.length;
+      if (at < range.end) coming = unheard(read(at, turn ^ 1));
+      verify(message.part.value);
+      sent[turn] = unheard(send(message));
+    }
+    await Promise.all(sent);
+  } finally {
+    // The caller closes the file: a read under way would be of whatever gets its number.
+    await coming.catch(() => undefined);
   }
-  await Promise.all(sent);
   // Not after a failure: then a write may still be reading from them.
   for (const frame of held) frames.give(frame);
+}
+
+/** It may fail before it is awaited. */
+function unheard<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }

@@ -16,7 +16,7 @@ const HEADS_BYTES = 64;
 const KEPT_MAX = 32;
 
 /** A data message that knows what it looks like on the wire. */
-class FramedData {
+export class FramedData {
   readonly part: { readonly $case: "data"; value: Buffer };
   readonly frame: Buffer;
 
